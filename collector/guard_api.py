@@ -1,0 +1,184 @@
+"""The guard: its state in a sentence, its evidence and history, and a person's actions."""
+
+import csv
+import io
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from collector.access import AsPerson, AsViewer, Store, experiment_of
+from collector.experiments_api import as_csv_time
+from collector.problems import Problem
+from collector.results import rate
+from experiment.rules import excess
+from experiment.sentences import status_sentence
+from warehouse.errors import Busy, StoreError
+from warehouse.keeper import By
+from warehouse.store import Warehouse
+
+router = APIRouter()
+
+Action = Literal["arm", "pause", "resume", "rollback", "base_only_today", "opt_out", "opt_in"]
+LEADER_ACTIONS: Final = frozenset({"pause", "rollback", "base_only_today", "opt_out"})
+ANSWER_S: Final = 30.0
+
+
+class GuardAction(BaseModel):
+    """What a person asks of the guard; name and reason are kept in the log beside the token's id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Action
+    arm: str = Field(default="", max_length=63)
+    """The adapter's arm; may be left out where there is one adapter only."""
+    reason: str = Field(min_length=3, max_length=1000)
+    actor: str = Field(min_length=1, max_length=200)
+    adapter: str = Field(default="", max_length=200)
+    """For 'arm': the adapter version, named by the person."""
+    override: bool = False
+    """For 'arm': insist on a version that was rolled back with grade 'confirmed'."""
+    device: str = Field(default="", max_length=300)
+    """For 'opt_out' and 'opt_in'."""
+
+
+def guard_view(store: Warehouse, name: str, history: int) -> dict[str, Any]:
+    """State, sentence, evidence and history of every adapter."""
+    epoch, limits = store.keeper.epoch(name), store.keeper.limits(name)
+    base_n, base_blocked = store.keeper.base_counts(name, epoch.number) if epoch is not None else (0, 0)
+    blindness = store.guarding.blindness
+    adapters = []
+    for arm, guard in store.guarding.effective(name).items():
+        evidence = store.keeper.evidence(name, arm)
+        counts = evidence.counts
+        adapters.append(
+            {
+                "arm": arm,
+                "state": guard.state,
+                "grade": guard.grade,
+                "rule": guard.rule,
+                "adapter": guard.adapter,
+                "epoch": guard.epoch,
+                "since": guard.since,
+                "open": guard.open,
+                "sentence": status_sentence(guard, counts, evidence.e_value, base_n, base_blocked, limits),
+                "prompt_runs": rate(counts.blocked, counts.n),
+                "devices": counts.devices,
+                "blocked_devices": counts.blocked_devices,
+                "without_device": counts.deviceless,
+                "excess": float(excess(counts.n, counts.blocked, limits.limit)),
+                "detector": evidence.arm.detector,
+                "e_value": evidence.e_value,
+                "precautionary": guard.precautionary,
+            }
+        )
+    return {
+        "experiment": name,
+        "epoch": epoch.number if epoch is not None else 0,
+        "synthetic": store.keeper.synthetic,
+        "base": rate(base_blocked, base_n),
+        "limits": {
+            "limit": float(limits.limit), "min_n": limits.min_n, "excess": float(limits.excess),
+            "detector": limits.detector, "confirm": limits.confirm, "cooldown_s": limits.cooldown_s,
+        },
+        "blind": blindness.reason if blindness is not None else None,
+        "latest_verdict": store.queries.latest_verdict(name),
+        "adapters": adapters,
+        "history": store.queries.guard_log(name, history),
+    }  # fmt: skip
+
+
+@router.get("/v1/experiments/{name}/guard", tags=["guard"])
+def get_guard(
+    name: str, store: Store, _: AsViewer, history: Annotated[int, Query(ge=0, le=10_000)] = 50
+) -> dict[str, Any]:
+    """The guard's state in a sentence, its evidence and its history, newest first."""
+    return guard_view(store, experiment_of(store, name), history)
+
+
+@router.get("/v1/experiments/{name}/guard/events", tags=["guard"], response_class=Response)
+def get_guard_events(name: str, store: Store, _: AsPerson, epoch: Annotated[int, Query(ge=0)] = 0) -> Response:
+    """Counted prompt-runs of an epoch (0: the current one) as CSV in commit order: ``guard replay`` reads it."""
+    experiment_of(store, name)
+    current = store.keeper.epoch(name)
+    number = epoch or (current.number if current is not None else 0)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["event_id", "ts", "arm", "device", "prompt", "blocked"])
+    for row in store.queries.guard_events(name, number):
+        writer.writerow(
+            [row["event_id"], as_csv_time(row["ts"]), row["arm"], row["device"], row["prompt"], int(row["blocked"])]
+        )
+    headers = {"X-Equipoise-Synthetic": "true"} if store.keeper.synthetic else {}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+
+def _arm_of(store: Warehouse, name: str, given: str) -> str:
+    adapters = sorted(store.keeper.guards(name))
+    if given in adapters:
+        return given
+    if given:
+        base = store.experiments[name].base
+        why = "the base arm is not guarded" if given == base else f"unknown adapter arm {given!r}"
+        raise Problem(422, f"{why}; adapters: {', '.join(adapters) or 'none'}")
+    if len(adapters) != 1:
+        raise Problem(422, f"say which arm; adapters: {', '.join(adapters) or 'none is configured'}")
+    return adapters[0]
+
+
+@router.post("/v1/experiments/{name}/guard", tags=["guard"])
+def post_guard(name: str, item: GuardAction, store: Store, who: AsPerson) -> JSONResponse:
+    """Arm, pause, resume, roll back, 'base only today', opt a device out.
+
+    A roll-back answers 202 on the permit alone: it holds even with the database down, and is logged when it can be.
+    """
+    experiment_of(store, name)
+    if who.role == "leader" and item.action not in LEADER_ACTIONS:
+        raise Problem(
+            403, f"a workshop leader may {', '.join(sorted(LEADER_ACTIONS))}; '{item.action}' takes a researcher"
+        )
+    by = By(item.actor.strip(), who.token_id, item.reason.strip())
+    if not by.actor or len(by.reason) < 3:
+        raise Problem(422, "a name and a reason of at least 3 letters are needed: they are kept in the guard's log")
+    if item.action == "rollback":
+        return _roll_back(store, name, _arm_of(store, name, item.arm), by)
+    sentence = store.writer.command(_command(store, name, item, by)).result(timeout=ANSWER_S)
+    return JSONResponse({"action": item.action, "sentence": sentence})
+
+
+def _roll_back(store: Warehouse, name: str, arm: str, by: By) -> JSONResponse:
+    logged = store.guarding.rollback_now(name, arm, by)
+    try:
+        logged.result(timeout=2.0)
+        adapters = guard_view(store, name, 0)["adapters"]
+        text = next(adapter["sentence"] for adapter in adapters if adapter["arm"] == arm)
+    except (FutureTimeout, Busy, StoreError) as error:  # the permit is closed whatever the store says
+        text = (
+            "The permit is closed: every call goes to the base arm. "
+            f"The log will have it once the store answers ({error or 'it is slow'})."
+        )
+    return JSONResponse({"action": "rollback", "arm": arm, "sentence": text}, status_code=202)
+
+
+def _command(store: Warehouse, name: str, item: GuardAction, by: By) -> Any:
+    guarding = store.guarding
+    match item.action:
+        case "base_only_today":
+            return guarding.base_only_today(name, by)
+        case "opt_out" | "opt_in":
+            if not item.device:
+                raise Problem(422, "say which 'device' (the host's device id of today, or its pseudonym)")
+            return guarding.opt_out(name, store.names.device(item.device), by, out=item.action == "opt_out")
+    arm = _arm_of(store, name, item.arm)
+    match item.action:
+        case "arm":
+            if not item.adapter:
+                model = store.experiments[name].proposed(name).arm(arm).model
+                raise Problem(422, f"arming names the adapter: send 'adapter' (configured for {arm!r}: {model!r})")
+            return guarding.arm(name, arm, item.adapter, by, override=item.override)
+        case "pause":
+            return guarding.pause(name, arm, by)
+        case _:
+            return guarding.resume(name, arm, by)

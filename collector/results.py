@@ -1,0 +1,120 @@
+"""What the live page shows, made here and nowhere else: rates with intervals and counts, over time, by dimension."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from experiment.intervals import clopper_pearson
+from warehouse.queries import Queries, Row, Scope
+from warehouse.store import Warehouse
+
+_COUNTS = (
+    "calls", "treated", "devices", "favourites", "regenerated", "edited", "refused", "blocked_calls", "errors",
+    "fallbacks", "guarded", "timed",
+)  # fmt: skip
+
+MAX_BINS = 400
+"""Bins of a time series at most, so that the page stays light."""
+
+
+def rate(k: int, n: int) -> dict[str, Any]:
+    """K of n with its exact 95 % interval; rate None where n = 0."""
+    low, high = clopper_pearson(k, n)
+    return {"k": k, "n": n, "rate": k / n if n else None, "low": low if n else None, "high": high if n else None}
+
+
+def _arm(row: Row) -> dict[str, Any]:
+    calls = row["calls"]
+    return {
+        "calls": calls,
+        "treated": row["treated"],
+        "devices": row["devices"],
+        "favourites": rate(row["favourites"], calls),
+        "regenerations": rate(row["regenerated"], calls),
+        "edits": rate(row["edited"], calls),
+        "refusals": rate(row["refused"], calls),
+        "blocked_calls": rate(row["blocked_calls"], calls),
+        "errors": row["errors"],
+        "fallbacks": row["fallbacks"],
+        "guarded": row["guarded"],
+        "latency_ms": {
+            "n": row["timed"],
+            "median": row["latency_median"],
+            "p90": row["latency_p90"],
+            "p99": row["latency_p99"],
+        },
+    }
+
+
+def arms(queries: Queries, scope: Scope) -> dict[str, dict[str, Any]]:
+    """Per arm: counts, rates, latency, prompt-runs and blocks by stage and code."""
+    found: dict[str, dict[str, Any]] = {row["arm"]: _arm(row) for row in queries.arm_metrics(scope)}
+    for row in queries.prompt_runs(scope.experiment, scope.epoch):
+        if row["arm"] in found:
+            found[row["arm"]]["prompt_runs"] = rate(row["blocked"], row["n"]) | {
+                "devices": row["devices"],
+                "blocked_devices": row["blocked_devices"],
+            }
+    blocks: dict[str, list[Row]] = defaultdict(list)
+    for row in queries.block_codes(scope.experiment, scope.epoch):
+        blocks[row.pop("arm")].append(row)
+    for name, arm in found.items():
+        arm.setdefault("prompt_runs", rate(0, 0) | {"devices": 0, "blocked_devices": 0})
+        arm["blocks"] = blocks[name]
+    return found
+
+
+def by_dimension(queries: Queries, scope: Scope, dimension: str) -> list[dict[str, Any]]:
+    """The same per value of a dimension, without prompt-runs."""
+    return [{"arm": row["arm"], "value": row["value"], **_arm(row)} for row in queries.arm_metrics(scope, dimension)]
+
+
+def series(queries: Queries, scope: Scope, since: datetime, until: datetime) -> dict[str, Any]:
+    """Counts per arm and time bin; the bin is chosen so that at most :data:`MAX_BINS` are needed."""
+    span = max((until - since).total_seconds(), 1.0)
+    bin_s = next(size for size in (10, 30, 60, 300, 900, 3600, 21600, 86400, 10**9) if span / size <= MAX_BINS)
+    cells: dict[tuple[datetime, str], dict[str, Any]] = {}
+    for row in queries.arm_series(scope, bin_s, since):
+        cells[row["start"], row["arm"]] = row | {"prompt_runs": 0, "blocked": 0}
+    for row in queries.prompt_run_series(scope.experiment, scope.epoch, bin_s, since):
+        empty = {"start": row["start"], "arm": row["arm"], "calls": 0, "favourites": 0, "regenerated": 0}
+        cell = cells.setdefault((row["start"], row["arm"]), empty | {"blocked_calls": 0})
+        cell["prompt_runs"], cell["blocked"] = row["n"], row["blocked"]
+    return {"bin_s": bin_s, "points": [cells[key] for key in sorted(cells)]}
+
+
+def live(store: Warehouse, scope: Scope, hours: float) -> dict[str, Any]:
+    """Everything the live page needs in one answer."""
+    queries, now = store.queries, store.clock()
+    since = now - timedelta(hours=hours)
+    first = queries.first_call(scope)
+    since = max(since, first) if first is not None else since
+    measured = arms(queries, scope)
+    epoch = store.keeper.epoch(scope.experiment)
+    proposed = store.experiments[scope.experiment].proposed(scope.experiment)
+    frozen = epoch.arms if epoch is not None else proposed
+    guards = store.guarding.effective(scope.experiment)
+    empty = dict.fromkeys(_COUNTS, 0)
+    nothing = _arm(empty | {"latency_median": None, "latency_p90": None, "latency_p99": None})
+    nothing |= {"prompt_runs": rate(0, 0) | {"devices": 0, "blocked_devices": 0}, "blocks": []}
+    shown = []
+    for arm in frozen.arms:
+        shown.append(
+            {
+                "arm": arm.name,
+                "model": arm.model,
+                "weight": arm.weight,
+                "base": arm.name == frozen.base,
+                "open": arm.name == frozen.base or (arm.name in guards and guards[arm.name].open),
+                **measured.get(arm.name, nothing),
+            }
+        )
+    return {
+        "experiment": scope.experiment,
+        "epoch": epoch.number if epoch is not None else 0,
+        "scope": {"epoch": scope.epoch, "workshop_only": scope.workshop_only, "origin": scope.origin},
+        "synthetic": store.keeper.synthetic,
+        "generated_at": now,
+        "arms": shown,
+        "series": series(queries, scope, since, now),
+    }

@@ -1,0 +1,1 @@
+"""Running the house: settings, processes, and the commands of the command line."""

@@ -1,0 +1,31 @@
+"""``equipoise serve``: the owner service."""
+
+from typing import Final
+
+from collector.app import create_app
+from ops.errors import UserError
+from ops.listen import bind, serve_asgi
+from ops.logs import set_up
+from ops.options import Config, Json, load
+from ops.output import emit_json_line, say
+
+EXAMPLE: Final = "Example: equipoise serve --config equipoise.toml"
+
+
+def serve(config: Config = None, as_json: Json = False) -> None:
+    """Run the owner service: the API, the warehouse behind it, the guard inside it."""
+    settings = load(config).settings
+    service = settings.service
+    set_up("serve", service.data)
+    sock = bind(service.host, service.api_port, "[service] api_port")
+    try:
+        app = create_app(settings.service_config())
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    port = int(sock.getsockname()[1])
+    url = settings.api_url().rpartition(":")[0] + f":{port}"
+    if as_json:
+        emit_json_line({"service": "api", "url": url, "data": service.data})
+    else:
+        say(f"API on {url} (docs: {url}/docs), data in {service.data}")
+    serve_asgi(app, sock)

@@ -1,0 +1,204 @@
+"""Reads: one cursor per read, opened and closed, so that worker threads never share one."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.engine import STORE_FAILURES, sql
+from warehouse.errors import StoreError
+from warehouse.rows import aware, naive
+
+DIMENSIONS: Final = {
+    "none": "''",
+    "day": "strftime(ts, '%Y-%m-%d')",
+    "config": "config",
+    "language": "language",
+    "safety_level": "safety_level",
+    "template_version": "template_version",
+    "device_kind": "device_kind",
+}
+"""What metrics can be split by, as SQL."""
+
+CALL_FILTERS: Final = ("experiment", "run", "prompt", "output_key", "origin", "arm", "device", "config", "reason", "id")
+Row = dict[str, Any]
+
+
+class Scope(NamedTuple):
+    """Which calls an answer is about."""
+
+    experiment: str
+    epoch: int = 0
+    """0: all epochs."""
+    workshop_only: bool = True
+    """Browser devices and calls whose device is unknown: dev_, api_, canvas_, test- and legacy_ are no workshop."""
+    origin: str = "live"
+
+    @property
+    def values(self) -> list[Any]:
+        """Values for the WHERE clause that the metric queries share."""
+        return [self.experiment, self.epoch, self.epoch, self.workshop_only, self.origin]
+
+
+class Queries:
+    """Everything that is read for people and programs.
+
+    Args:
+        connection: the open store; each read takes and closes a cursor of its own.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            cursor = self._connection.cursor()
+        except duckdb.Error as error:
+            raise StoreError(f"the store can't be read: {str(error).splitlines()[0]}") from error
+        try:
+            yield cursor
+        except STORE_FAILURES as error:
+            raise StoreError(f"the store can't be read: {str(error).splitlines()[0]}") from error
+        finally:
+            cursor.close()
+
+    def rows(self, query: str, values: list[Any] | None = None) -> list[Row]:
+        """The answer to a query as dictionaries; times aware, in UTC.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        with self._cursor() as cursor:
+            cursor.execute(query, values or [])
+            names = [column[0] for column in cursor.description or []]
+            return [
+                {
+                    name: aware(item) if isinstance(item, datetime) else item
+                    for name, item in zip(names, row, strict=True)
+                }
+                for row in cursor.fetchall()
+            ]
+
+    def arrow(self, query: str, values: list[Any] | None = None) -> pa.Table:
+        """The answer as an Arrow table.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        with self._cursor() as cursor:
+            return cursor.execute(query, values or []).to_arrow_table()
+
+    def arm_metrics(self, scope: Scope, dimension: str = "none") -> list[Row]:
+        """Counts per arm and value of a dimension of :data:`DIMENSIONS`.
+
+        Raises:
+            KeyError: unknown dimension.
+        """
+        return self.rows(sql("arm_metrics").replace("$dimension", DIMENSIONS[dimension]), scope.values)
+
+    def arm_series(self, scope: Scope, bin_s: int, since: datetime) -> list[Row]:
+        """Counts per arm and bin of ``bin_s`` seconds, by the call's time."""
+        return self.rows(sql("arm_series"), [bin_s, bin_s, *scope.values, naive(since)])
+
+    def first_call(self, scope: Scope) -> datetime | None:
+        """Time of the scope's first call; None without any."""
+        row = self.rows(
+            "SELECT min(ts) AS ts FROM calls WHERE experiment = ? AND (? = 0 OR epoch = ?) AND origin = ?",
+            [scope.experiment, scope.epoch, scope.epoch, scope.origin],
+        )[0]
+        return row["ts"]  # type: ignore[no-any-return]
+
+    def prompt_runs(self, experiment: str, epoch: int = 0) -> list[Row]:
+        """Counted and blocked prompt-runs per arm."""
+        return self.rows(sql("prompt_run_metrics"), [experiment, epoch, epoch])
+
+    def prompt_run_series(self, experiment: str, epoch: int, bin_s: int, since: datetime) -> list[Row]:
+        """Counted and blocked prompt-runs per arm and bin, by the verdict's time."""
+        return self.rows(sql("prompt_run_series"), [bin_s, bin_s, experiment, epoch, epoch, naive(since)])
+
+    def block_codes(self, experiment: str, epoch: int = 0) -> list[Row]:
+        """Blocked calls per arm, stage, method and code."""
+        return self.rows(sql("block_codes"), [experiment, epoch, epoch])
+
+    def missing_verdicts(self, experiment: str, since: datetime, before: datetime) -> dict[str, tuple[int, int]]:
+        """Per arm (expected, missing) verdicts of calls sent to Stage 3 in [since, before)."""
+        rows = self.rows(sql("missing_verdicts"), [naive(since), naive(before), experiment])
+        return {row["arm"]: (row["expected"], row["missing"]) for row in rows}
+
+    def latest_verdict(self, experiment: str) -> datetime | None:
+        """Event time of the latest safety verdict; None if there never was one."""
+        row = self.rows(
+            "SELECT max(ts) AS ts FROM outcomes WHERE experiment = ? AND kind IN ('block', 'not_blocked')", [experiment]
+        )[0]
+        return row["ts"]  # type: ignore[no-any-return]
+
+    def guard_log(self, experiment: str, limit: int = 200) -> list[Row]:
+        """The guard's transitions, newest first; JSON columns parsed."""
+        rows = self.rows("SELECT * FROM guard_log WHERE experiment = ? ORDER BY seq DESC LIMIT ?", [experiment, limit])
+        for row in rows:
+            row["thresholds"] = json.loads(row["thresholds"])
+            row["guard"] = json.loads(row["guard"])
+        return rows
+
+    def guard_events(self, experiment: str, epoch: int) -> list[Row]:
+        """Counted prompt-runs of an epoch in commit order: what ``guard replay`` reads."""
+        return self.rows(
+            "SELECT event_id, ts, arm, device, prompt, blocked FROM prompt_runs "
+            "WHERE experiment = ? AND epoch = ? ORDER BY seq",
+            [experiment, epoch],
+        )
+
+    def epochs(self, experiment: str) -> list[Row]:
+        """Epochs with their frozen arms, oldest first."""
+        rows = self.rows("SELECT * FROM epochs WHERE experiment = ? ORDER BY epoch", [experiment])
+        for row in rows:
+            row["arms"] = json.loads(row["arms"])
+        return rows
+
+    def calls(
+        self,
+        filters: dict[str, str],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after_seq: int = 0,
+        limit: int = 100,
+    ) -> tuple[str, list[Any]]:
+        """SQL and values for browsing calls in commit order (for :meth:`rows` or :meth:`arrow`).
+
+        Args:
+            filters: equality filters on :data:`CALL_FILTERS`.
+            since: calls at or after this time.
+            until: calls before this time.
+            after_seq: cursor: calls committed after this number.
+            limit: rows at most.
+        """
+        where = ["seq > ?"]
+        parameters: list[Any] = [after_seq]
+        for name in CALL_FILTERS:
+            if name in filters:
+                where.append(f"{name} = ?")
+                parameters.append(filters[name])
+        if since is not None:
+            where.append("ts >= ?")
+            parameters.append(naive(since))
+        if until is not None:
+            where.append("ts < ?")
+            parameters.append(naive(until))
+        parameters.append(limit)
+        return f"SELECT * EXCLUDE (digest) FROM calls WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?", parameters
+
+    def exclusions(self, experiment: str) -> list[Row]:
+        """Exclusions with their reasons, oldest first."""
+        return self.rows("SELECT * FROM exclusions WHERE experiment = ? ORDER BY seq", [experiment])
+
+    def sizes(self) -> dict[str, int]:
+        """Rows per table, for /metrics and reports."""
+        tables = ("calls", "outcomes", "prompt_runs", "guard_log")
+        parts = " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name in tables)
+        return {row["name"]: row["n"] for row in self.rows(parts)}

@@ -1,0 +1,13 @@
+-- Per arm since the adapter was opened: calls whose verdict is expected (kids and youth, reported as sent to Stage 3,
+-- longer ago than the grace) and how many of them have none.
+SELECT
+    c.arm,
+    count(DISTINCT c.id) AS expected,
+    count(DISTINCT c.id) FILTER (
+        NOT EXISTS (SELECT 1 FROM outcomes v WHERE v.call_id = c.id AND v.kind IN ('block', 'not_blocked'))
+    ) AS missing
+FROM outcomes s
+JOIN calls c ON c.id = s.call_id
+WHERE s.kind = 'submitted' AND s.ts >= ? AND s.ts < ?
+  AND c.experiment = ? AND c.arm = c.arm_treated AND c.safety_level IN ('kids', 'youth')
+GROUP BY c.arm
