@@ -216,7 +216,7 @@ class Ingest:
         changed: list[Row] = []
         if new_calls:
             changed += self._repoint("call", new_calls)
-        links = [row for row in self._outcomes if row["child_run"] and row["call_id"]]
+        links = [row for row in [*self._outcomes, *changed] if row["child_run"] and row["call_id"]]
         seen: set[str] = set()
         # A link may give a call to another link that waited for its run, and so on down; runs that claim to repeat
         # each other in a circle are looked at once.
