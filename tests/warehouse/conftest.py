@@ -43,9 +43,7 @@ class Bench:
         self.store: Warehouse | None = None
 
     def open(self, experiments: dict[str, ExperimentSettings] | None = None, **options: Any) -> Warehouse:
-        self.store = Warehouse(
-            self.folder, WarehouseSettings(**options), experiments or settings(), clock=self.clock
-        )
+        self.store = Warehouse(self.folder, WarehouseSettings(**options), experiments or settings(), clock=self.clock)
         return self.store
 
     def close(self) -> None:

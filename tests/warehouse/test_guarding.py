@@ -166,7 +166,7 @@ class TestRestart:
 class TestReArming:
     def test_waits_for_the_cool_down_and_starts_counting_anew(self, armed):
         armed.blocks(4)
-        with pytest.raises(GuardRefused, match="cooling down.*30 min"):
+        with pytest.raises(GuardRefused, match=r"cooling down.*30 min"):
             armed.arm()
         armed.clock.forward(minutes=31)
         armed.arm()
@@ -372,9 +372,7 @@ def test_the_base_and_two_adapters_each_have_their_own_guard(tmp_path):
     for arm, model in (("one", "m1"), ("two", "m2")):
         act(bench, bench.store.guarding.arm("stage2", arm, model, ME))
     for i in range(4):
-        bench.send(
-            bench.call(f"c{i}", arm="one", model="m1", epoch=2), bench.outcome(f"v{i}", "block", call=f"c{i}")
-        )
+        bench.send(bench.call(f"c{i}", arm="one", model="m1", epoch=2), bench.outcome(f"v{i}", "block", call=f"c{i}"))
     assert {arm: guard.state for arm, guard in bench.store.guarding.effective("stage2").items()} == {
         "one": "rolled_back", "two": "running"
     }  # fmt: skip

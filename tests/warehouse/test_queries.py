@@ -29,7 +29,8 @@ def filled(armed):
 
 def test_counts_per_arm(filled):
     rows = {row["arm"]: row for row in filled.store.queries.arm_metrics(SCOPE)}
-    assert {name: rows["base"][name] for name in ("calls", "favourites", "regenerated", "blocked_calls", "treated")} == {
+    names = ("calls", "favourites", "regenerated", "blocked_calls", "treated")
+    assert {name: rows["base"][name] for name in names} == {
         "calls": 6, "favourites": 1, "regenerated": 1, "blocked_calls": 0, "treated": 6
     }  # fmt: skip
     assert rows["base"]["latency_median"] == 102.5
@@ -39,7 +40,9 @@ def test_counts_per_arm(filled):
 
 
 def test_devices_that_are_no_workshop_are_left_out_unless_asked_for(filled):
-    everyone = {row["arm"]: row["calls"] for row in filled.store.queries.arm_metrics(SCOPE._replace(workshop_only=False))}
+    everyone = {
+        row["arm"]: row["calls"] for row in filled.store.queries.arm_metrics(SCOPE._replace(workshop_only=False))
+    }
     assert everyone["base"] == 7
 
 
@@ -120,7 +123,7 @@ def test_a_failing_store_is_said_in_words(bench, monkeypatch):
             raise duckdb.ConnectionException("planted")
 
     monkeypatch.setattr(bench.store.queries, "_connection", Broken())
-    with pytest.raises(StoreError, match="can't be read: .*planted"):
+    with pytest.raises(StoreError, match=r"can't be read: .*planted"):
         bench.store.queries.rows("SELECT 1")
 
 
