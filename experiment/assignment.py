@@ -7,7 +7,7 @@ avoid it). The golden vectors are tests/vectors/assignment.json.
 """
 
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Literal, NamedTuple
 
 from experiment.arms import Arms
@@ -25,6 +25,9 @@ class Assignment(NamedTuple):
     reason: Reason
     bucket: int
     """The hash, 0 … 2³²−1: with the epoch's weights it re-draws the split."""
+    eligible: tuple[str, ...] = ()
+    """Adapters that chance could have given to this call, in the order of the configuration. Arms are compared only
+    among calls that could have got both (concurrent and open): a base call of a paused hour is not such a call."""
 
 
 def bucket(salt: str, unit: str) -> int:
@@ -75,12 +78,23 @@ def assign(
         ValueError: empty unit.
     """
     name, position = split(arms, unit)
-    if name == arms.base:
-        return Assignment(name, "split", position)
+    chance = () if base_only else tuple(_eligible(arms, open_arms, attributes or {}))
+    if name in chance or (name == arms.base and chance):
+        return Assignment(name, "split", position, chance)
     if base_only:
-        return Assignment(arms.base, "override", position)
-    if name not in open_arms:
-        return Assignment(arms.base, "guard", position)
-    if not arms.arm(name).condition.holds(attributes or {}):
-        return Assignment(arms.base, "condition", position)
-    return Assignment(name, "split", position)
+        return Assignment(arms.base, "override", position, chance)
+    wanted = {name} if name != arms.base else {arm.name for arm in arms.adapters if arm.weight}
+    return Assignment(arms.base, _why_not(wanted & open_arms, wanted), position, chance)
+
+
+def _eligible(arms: Arms, open_arms: Set[str], attributes: Mapping[str, str]) -> Iterator[str]:
+    for arm in arms.adapters:
+        if arm.weight and arm.name in open_arms and arm.condition.holds(attributes):
+            yield arm.name
+
+
+def _why_not(still_open: Set[str], wanted: Set[str]) -> Reason:
+    """Why none of the wanted adapters may serve: not even one in the plan, conditions, or the guard."""
+    if not wanted:
+        return "default"
+    return "condition" if still_open else "guard"

@@ -109,6 +109,8 @@ class Call(_Event):
     """The model that answered, as the backend named it (as treated)."""
     reason: Reason | Literal["import"] = "default"
     bucket: Count = 0
+    eligible: tuple[Label, ...] = ()
+    """Adapters that chance could have given to this call (experiment.assignment.Assignment.eligible)."""
     unit: Key = ""
     """Pseudonym that was hashed for the assignment; '' if the call was its own unit."""
     device: Key = ""

@@ -63,6 +63,6 @@ def decide(
     unit = subject.key(arms.unit) or own_unit
     assignment = assign_by_permit(permit, unit, device=subject.device, attributes=subject.attributes, now=now)
     if not loggable and assignment.arm != arms.base:
-        assignment = Assignment(arms.base, "error", assignment.bucket)
+        assignment = assignment._replace(arm=arms.base, reason="error", eligible=())
     arm, base = arms.arm(assignment.arm), arms.arm(arms.base)
     return Decision(arms.experiment, assignment, arm, base, permit.epoch, unit, permit.synthetic)

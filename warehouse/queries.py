@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import duckdb
@@ -25,6 +25,8 @@ DIMENSIONS: Final = {
 """What metrics can be split by, as SQL."""
 
 CALL_FILTERS: Final = ("experiment", "run", "prompt", "output_key", "origin", "arm", "device", "config", "reason", "id")
+BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before every event: earlier times are refused at the edge."""
 Row = dict[str, Any]
 
 
@@ -37,6 +39,8 @@ class Scope(NamedTuple):
     workshop_only: bool = True
     """Browser devices and calls whose device is unknown: dev_, api_, canvas_, test- and legacy_ are no workshop."""
     origin: str = "live"
+    since: datetime | None = None
+    """Only what happened at or after this time; None: from the beginning."""
 
     @property
     def values(self) -> list[Any]:
@@ -99,7 +103,8 @@ class Queries:
         Raises:
             KeyError: unknown dimension.
         """
-        return self.rows(sql("arm_metrics").replace("$dimension", DIMENSIONS[dimension]), scope.values)
+        query = sql("arm_metrics").replace("$dimension", DIMENSIONS[dimension])
+        return self.rows(query, [*scope.values, naive(scope.since or BEGINNING)])
 
     def arm_series(self, scope: Scope, bin_s: int, since: datetime) -> list[Row]:
         """Counts per arm and bin of ``bin_s`` seconds, by the call's time."""
@@ -113,17 +118,21 @@ class Queries:
         )[0]
         return row["ts"]  # type: ignore[no-any-return]
 
-    def prompt_runs(self, experiment: str, epoch: int = 0) -> list[Row]:
-        """Counted and blocked prompt-runs per arm."""
-        return self.rows(sql("prompt_run_metrics"), [experiment, epoch, epoch])
+    def prompt_runs(self, experiment: str, epoch: int = 0, since: datetime = BEGINNING) -> list[Row]:
+        """Counted and blocked prompt-runs per arm, by the verdict's time."""
+        return self.rows(sql("prompt_run_metrics"), [experiment, epoch, epoch, naive(since)])
 
     def prompt_run_series(self, experiment: str, epoch: int, bin_s: int, since: datetime) -> list[Row]:
         """Counted and blocked prompt-runs per arm and bin, by the verdict's time."""
         return self.rows(sql("prompt_run_series"), [bin_s, bin_s, experiment, epoch, epoch, naive(since)])
 
-    def block_codes(self, experiment: str, epoch: int = 0) -> list[Row]:
-        """Blocked calls per arm, stage, method and code."""
-        return self.rows(sql("block_codes"), [experiment, epoch, epoch])
+    def guard_evidence(self, experiment: str, arm: str, epoch: int, points: int) -> list[Row]:
+        """n and S of one adapter since its arming in ``epoch``, in commit order; about ``points`` rows, the last one kept."""
+        return self.rows(sql("guard_evidence"), [experiment, arm, epoch, points])
+
+    def block_codes(self, experiment: str, epoch: int = 0, since: datetime = BEGINNING) -> list[Row]:
+        """Blocked calls per arm, stage, method and code, by the block's time."""
+        return self.rows(sql("block_codes"), [experiment, epoch, epoch, naive(since)])
 
     def missing_verdicts(self, experiment: str, since: datetime, before: datetime) -> dict[str, tuple[int, int]]:
         """Per arm (expected, missing) verdicts of calls sent to Stage 3 in [since, before)."""

@@ -17,7 +17,7 @@ CALL_SCHEMA: Final = pa.schema(
     [
         ("seq", pa.int64()), ("id", pa.string()), ("digest", pa.string()), ("ts", _TS),
         ("experiment", pa.string()), ("epoch", pa.int64()), ("arm", pa.string()), ("arm_treated", pa.string()),
-        ("model", pa.string()), ("reason", pa.string()), ("bucket", pa.int64()), ("unit", pa.string()),
+        ("model", pa.string()), ("reason", pa.string()), ("bucket", pa.int64()), ("eligible", pa.string()), ("unit", pa.string()),
         ("device", pa.string()), ("device_kind", pa.string()), ("run", pa.string()), ("parent_run", pa.string()),
         ("prompt", pa.string()), ("output_key", pa.string()), ("config", pa.string()), ("language", pa.string()),
         ("translated", pa.bool_()), ("safety_level", pa.string()), ("template_version", pa.string()),
@@ -84,6 +84,7 @@ def call_row(call: Call, digest: str, seq: int, arm_treated: str) -> dict[str, A
         digest=digest,
         ts=naive(call.ts),
         arm_treated=arm_treated,
+        eligible=",".join(call.eligible),
         parameters=json.dumps(call.parameters, sort_keys=True, ensure_ascii=False),
     )
     return row

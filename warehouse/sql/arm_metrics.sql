@@ -18,6 +18,6 @@ SELECT
     quantile_cont(latency_ms, 0.9) AS latency_p90,
     quantile_cont(latency_ms, 0.99) AS latency_p99
 FROM call_facts
-WHERE experiment = ? AND (? = 0 OR epoch = ?) AND (NOT ? OR workshop) AND origin = ? AND NOT excluded
+WHERE experiment = ? AND (? = 0 OR epoch = ?) AND (NOT ? OR workshop) AND origin = ? AND NOT excluded AND ts >= ?
 GROUP BY ALL
 ORDER BY arm, value

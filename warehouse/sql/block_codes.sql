@@ -2,6 +2,6 @@
 SELECT c.arm, o.stage, o.method, o.code, count(DISTINCT o.call_id) AS calls
 FROM outcomes o
 JOIN calls c ON c.id = o.call_id
-WHERE o.kind = 'block' AND c.experiment = ? AND (? = 0 OR c.epoch = ?)
+WHERE o.kind = 'block' AND c.experiment = ? AND (? = 0 OR c.epoch = ?) AND o.ts >= ?
 GROUP BY ALL
 ORDER BY c.arm, calls DESC, o.stage, o.method, o.code

@@ -6,6 +6,6 @@ SELECT
     count(DISTINCT device) FILTER (device <> '') AS devices,
     count(DISTINCT device) FILTER (device <> '' AND blocked) AS blocked_devices
 FROM prompt_runs
-WHERE experiment = ? AND (? = 0 OR epoch = ?)
+WHERE experiment = ? AND (? = 0 OR epoch = ?) AND ts >= ?
 GROUP BY arm
 ORDER BY arm

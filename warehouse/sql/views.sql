@@ -19,7 +19,7 @@ GROUP BY call_id;
 -- Calls without their texts, with what happened to them and whether a person excluded them from estimates.
 CREATE OR REPLACE VIEW call_facts AS
 SELECT
-    c.seq, c.id, c.ts, c.experiment, c.epoch, c.arm, c.arm_treated, c.model, c.reason, c.bucket, c.unit, c.device,
+    c.seq, c.id, c.ts, c.experiment, c.epoch, c.arm, c.arm_treated, c.model, c.reason, c.eligible, c.bucket, c.unit, c.device,
     c.device_kind, c.run, c.parent_run, c.prompt, c.config, c.language, c.translated, c.safety_level,
     c.template_version, c.refused, c.latency_ms, c.tokens_in, c.tokens_out, c.error, c.origin, c.synthetic,
     c.device_kind IN ('browser', 'unknown') AS workshop,

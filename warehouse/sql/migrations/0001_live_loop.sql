@@ -13,6 +13,7 @@ CREATE TABLE calls (
     model VARCHAR NOT NULL,           -- that answered
     reason VARCHAR NOT NULL,
     bucket BIGINT NOT NULL,
+    eligible VARCHAR NOT NULL,        -- adapters that chance could have given, joined by ','; '' if none
     unit VARCHAR NOT NULL,
     device VARCHAR NOT NULL,
     device_kind VARCHAR NOT NULL,
