@@ -66,15 +66,12 @@ def drawn_again(
         first_arm_only: count a pair in the arm of its first verdict only (a remedy).
     """
     batches = [
-        _drawn_again(rng, min(_BATCH, runs - done), length, rate, first_arm_only)
-        for done in range(0, runs, _BATCH)
+        _drawn_again(rng, min(_BATCH, runs - done), length, rate, first_arm_only) for done in range(0, runs, _BATCH)
     ]
     return Streams(np.concatenate([b.device for b in batches]), np.concatenate([b.blocked for b in batches]))
 
 
-def _drawn_again(
-    rng: np.random.Generator, runs: int, length: int, rate: float, first_arm_only: bool
-) -> Streams:
+def _drawn_again(rng: np.random.Generator, runs: int, length: int, rate: float, first_arm_only: bool) -> Streams:
     traffic = workshops(rng, runs, int(length / SHARE * 1.1) + 200, rate=rate, share=1.0)
     reached = rng.random(traffic.device.shape) < SHARE  # the adapter has answered this prompt at least once
     verdict = traffic.blocked.copy()  # of the adapter's first call, where there is one

@@ -26,7 +26,7 @@ def _number(unit: str, value: float, digits: int = 3) -> str:
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
-    required, measured = "–", _number(figure.unit, figure.value)
+    required, measured = "–", _number(figure.unit, figure.value, 4 if figure.error is None else 3)
     if figure.bound is not None:
         required = f"{'≤' if figure.at_most else '≥'} {_number(figure.unit, figure.bound)}"
     if figure.error is not None:

@@ -17,13 +17,13 @@ class GuardSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: float = Field(default=0.05, gt=0, lt=0.5)
+    limit: float = Field(default=0.05, gt=0, lt=0.5, allow_inf_nan=False)
     """The block rate above which the adapter is switched off, as a fraction."""
     min_n: int = Field(default=200, ge=1)
-    excess: float = Field(default=3, gt=0)
-    detector: float = Field(default=10_000, gt=1)
-    confirm: float = Field(default=100, gt=1)
-    cooldown_minutes: float = Field(default=30, ge=0)
+    excess: float = Field(default=3, gt=0, allow_inf_nan=False)
+    detector: float = Field(default=10_000, gt=1, allow_inf_nan=False)
+    confirm: float = Field(default=100, gt=1, allow_inf_nan=False)
+    cooldown_minutes: float = Field(default=30, ge=0, allow_inf_nan=False)
     """How long after a precautionary rollback nobody can re-arm."""
 
     def limits(self) -> GuardLimits:
@@ -45,8 +45,11 @@ class PlanSettings(BaseModel):
 
     primary: Literal["favourites", "regenerations", "fidelity"] = "favourites"
     end_by: date | None = None
+    """The experiment ends with this day (UTC), or at ``end_n``, whichever comes first."""
     end_n: int | None = Field(default=None, ge=1)
-    """Calls per experiment, both arms together."""
+    """Concurrent calls, both arms together."""
+    smallest_effect: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The smallest difference worth finding, in units of the metric (0.05 = 5 points)."""
     maturity_days: int = Field(default=7, ge=0, le=60)
 
 

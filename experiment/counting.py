@@ -7,7 +7,11 @@ NEVER_METHODS: Final = frozenset({"disabled", "llm_check_failed"})
 """Checks that did not take place (switched off, or failed closed in an outage): never a verdict."""
 
 GUARDED_LEVELS: Final = frozenset({"kids", "youth"})
-"""Safety levels with a Stage 3; adult and research have none, so no verdict is expected there."""
+"""Safety levels with a Stage 3."""
+
+UNGUARDED_LEVELS: Final = frozenset({"adult", "research"})
+"""Safety levels without a Stage 3: no verdict is expected there and none counts. A level that is unknown counts: a
+verdict can only have come from a check."""
 
 
 class PromptRun(NamedTuple):
@@ -27,9 +31,9 @@ class PromptRun(NamedTuple):
 def verdict(kind: str, stage: str, method: str, safety_level: str) -> bool | None:
     """True: blocked; False: passed; None: says nothing about the arm.
 
-    Stage 1 runs before assignment and never counts. A Stage 2 refusal is a block of that call at any level.
-    Stage 3 and image checks count in kids and youth only. An unknown method counts: a host that renames a check must
-    not switch the guard off without a word (docs/decisions/0003-unknown-methods.md).
+    Stage 1 runs before assignment and never counts. A Stage 2 refusal (youth protection inside the model) is a block of
+    that call. Nothing counts in adult and research: no call ever passes a check there, and blocks without the passes
+    beside them are no rate. An unknown method counts: a host that renames a check must not switch the guard off without a word (docs/decisions/0003-unknown-methods.md).
 
     Args:
         kind: the outcome's kind.
@@ -39,9 +43,7 @@ def verdict(kind: str, stage: str, method: str, safety_level: str) -> bool | Non
     """
     if kind not in ("block", "not_blocked") or stage == "stage1" or method in NEVER_METHODS:
         return None
-    if kind == "block" and stage == "stage2":
-        return True
-    if safety_level not in GUARDED_LEVELS:
+    if safety_level in UNGUARDED_LEVELS:
         return None
     return kind == "block"
 

@@ -81,7 +81,7 @@ def _finite(value: Any, room: int = MAX_DEPTH) -> Any:
     return value
 
 
-Parameters = Annotated[dict[str, Any], AfterValidator(lambda value: _finite(value))]
+Parameters = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 
 class _Event(BaseModel):

@@ -63,9 +63,11 @@ class Pseudonymiser:
         self._key = key
 
     def _make(self, prefix: str, text: str) -> str:
-        if not text or is_pseudonym(text):
+        if not text or (is_pseudonym(text) and text[0] == prefix):
             return text
-        digest = hmac.new(self._key, f"{prefix}:{text}".encode(), hashlib.sha256).hexdigest()
+        # A lone surrogate (Python's json reads it from a host's file) must not stop an import.
+        content = f"{prefix}:{text}".encode(errors="surrogatepass")
+        digest = hmac.new(self._key, content, hashlib.sha256).hexdigest()
         return f"{prefix}_{digest[:32]}"
 
     def device(self, raw: str) -> str:
@@ -78,8 +80,8 @@ class Pseudonymiser:
 
     def prompt(self, text: str) -> str:
         """``p_…`` of the normalised prompt; '' stays ''. A ready-made key passes through."""
-        return text if is_pseudonym(text) else self._make("p", normalise_prompt(text))
+        return self._make("p", text if is_pseudonym(text) else normalise_prompt(text))
 
     def output(self, text: str) -> str:
         """``o_…`` of the normalised output, for joining exports to live calls; '' stays ''."""
-        return text if is_pseudonym(text) else self._make("o", normalise_prompt(text))
+        return self._make("o", text if is_pseudonym(text) else normalise_prompt(text))

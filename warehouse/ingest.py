@@ -106,13 +106,13 @@ class Ingest:
             seq = self._next_seq()
             if isinstance(event, Call):
                 treated = self._keeper.treated(event.experiment, event.epoch, event.arm, event.model)
-                row = call_row(event, digest, seq, treated)
+                row = call_row(event, digest, seq, treated, self._now)
                 self._calls.append(row)
                 self._learn(_facts(row))
                 if event.refused:
                     self._outcomes.append(self._refusal(event))
             else:
-                self._outcomes.append(outcome_row(event, digest, seq))
+                self._outcomes.append(outcome_row(event, digest, seq, self._now))
                 fresh_outcomes.append((len(results), event))
             results.append(ItemResult(event.id, 201))
         self._look_up_calls()
@@ -138,7 +138,7 @@ class Ingest:
             origin=call.origin,
             synthetic=call.synthetic,
         )
-        return outcome_row(outcome, outcome.digest(), self._next_seq())
+        return outcome_row(outcome, outcome.digest(), self._next_seq(), self._now)
 
     def _known(self, name: str, ids: list[str]) -> dict[str, str]:
         if not ids:

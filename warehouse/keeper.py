@@ -14,7 +14,7 @@ import duckdb
 
 from experiment import guard as machine
 from experiment.arms import Arms, same_model
-from experiment.config import ExperimentSettings
+from experiment.config import ExperimentSettings, PlanSettings
 from experiment.counting import PromptRun
 from experiment.guard import ArmGuard, Evidence, Transition, VersionHistory
 from experiment.limits import GuardLimits
@@ -42,6 +42,7 @@ class EpochInfo(NamedTuple):
     number: int
     arms: Arms
     opened: datetime
+    plan: PlanSettings
 
 
 @dataclass
@@ -233,11 +234,11 @@ class Keeper:
         arms = settings.proposed(experiment)
         number = self.next_epoch(experiment)
         cursor.execute(
-            "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [experiment, number, naive(now), arms.model_dump_json(), settings.digest(), CODE_VERSION, by.actor,
-             by.reason, self.synthetic],
+            "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [experiment, number, naive(now), arms.model_dump_json(), settings.plan.model_dump_json(),
+             settings.digest(), CODE_VERSION, by.actor, by.reason, self.synthetic],
         )  # fmt: skip
-        view.epochs.append(EpochInfo(number, arms, now))
+        view.epochs.append(EpochInfo(number, arms, now, settings.plan))
         return number
 
     def start_evidence(self, cursor: duckdb.DuckDBPyConnection, experiment: str, arm: str, adapter: str) -> None:
@@ -266,10 +267,11 @@ class Keeper:
         self._live = {name: _Experiment() for name in self.experiments}
         for name, settings in self.experiments.items():
             view = self._live[name]
-            for number, text, opened in cursor.execute(
-                "SELECT epoch, arms, opened FROM epochs WHERE experiment = ? ORDER BY epoch", [name]
+            for number, text, opened, plan in cursor.execute(
+                "SELECT epoch, arms, opened, plan FROM epochs WHERE experiment = ? ORDER BY epoch", [name]
             ).fetchall():
-                view.epochs.append(EpochInfo(number, Arms.model_validate_json(text), aware(opened)))
+                arms_then, plan_then = Arms.model_validate_json(text), PlanSettings.model_validate_json(plan)
+                view.epochs.append(EpochInfo(number, arms_then, aware(opened), plan_then))
             arms = {arm.name for arm in settings.proposed(name).adapters}
             for arm in sorted(arms):
                 row = cursor.execute(

@@ -127,7 +127,7 @@ class Queries:
         return self.rows(sql("prompt_run_series"), [bin_s, bin_s, experiment, epoch, epoch, naive(since)])
 
     def guard_evidence(self, experiment: str, arm: str, epoch: int, points: int) -> list[Row]:
-        """n and S of one adapter since its arming in ``epoch``, in commit order; about ``points`` rows, the last one kept."""
+        """Running n and S of one adapter since its arming, in commit order: about ``points`` rows, the last one kept."""
         return self.rows(sql("guard_evidence"), [experiment, arm, epoch, points])
 
     def block_codes(self, experiment: str, epoch: int = 0, since: datetime = BEGINNING) -> list[Row]:
@@ -166,7 +166,7 @@ class Queries:
         """Epochs with their frozen arms, oldest first."""
         rows = self.rows("SELECT * FROM epochs WHERE experiment = ? ORDER BY epoch", [experiment])
         for row in rows:
-            row["arms"] = json.loads(row["arms"])
+            row["arms"], row["plan"] = json.loads(row["arms"]), json.loads(row["plan"])
         return rows
 
     def calls(

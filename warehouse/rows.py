@@ -23,7 +23,7 @@ CALL_SCHEMA: Final = pa.schema(
         ("translated", pa.bool_()), ("safety_level", pa.string()), ("template_version", pa.string()),
         ("parameters", pa.string()), ("input", pa.string()), ("context", pa.string()), ("output", pa.string()),
         ("refused", pa.bool_()), ("latency_ms", pa.float64()), ("tokens_in", pa.int64()), ("tokens_out", pa.int64()),
-        ("error", pa.string()), ("origin", pa.string()), ("synthetic", pa.bool_()),
+        ("error", pa.string()), ("origin", pa.string()), ("synthetic", pa.bool_()), ("received", _TS),
     ]
 )  # fmt: skip
 OUTCOME_SCHEMA: Final = pa.schema(
@@ -31,7 +31,7 @@ OUTCOME_SCHEMA: Final = pa.schema(
         ("seq", pa.int64()), ("id", pa.string()), ("digest", pa.string()), ("ts", _TS), ("experiment", pa.string()),
         ("kind", pa.string()), ("call", pa.string()), ("run", pa.string()), ("child_run", pa.string()),
         ("call_id", pa.string()), ("stage", pa.string()), ("method", pa.string()), ("code", pa.string()),
-        ("origin", pa.string()), ("synthetic", pa.bool_()),
+        ("origin", pa.string()), ("synthetic", pa.bool_()), ("received", _TS),
     ]
 )  # fmt: skip
 PROMPT_RUN_SCHEMA: Final = pa.schema(
@@ -76,7 +76,7 @@ def pseudonymise_outcome(outcome: Outcome, names: Pseudonymiser) -> Outcome:
     return outcome.model_copy(update={"run": names.run(outcome.run), "child_run": names.run(outcome.child_run)})
 
 
-def call_row(call: Call, digest: str, seq: int, arm_treated: str) -> dict[str, Any]:
+def call_row(call: Call, digest: str, seq: int, arm_treated: str, received: datetime) -> dict[str, Any]:
     """One row of ``calls``."""
     row = call.model_dump()
     row.update(
@@ -84,16 +84,17 @@ def call_row(call: Call, digest: str, seq: int, arm_treated: str) -> dict[str, A
         digest=digest,
         ts=naive(call.ts),
         arm_treated=arm_treated,
+        received=naive(received),
         eligible=",".join(call.eligible),
         parameters=json.dumps(call.parameters, sort_keys=True, ensure_ascii=False),
     )
     return row
 
 
-def outcome_row(outcome: Outcome, digest: str, seq: int) -> dict[str, Any]:
+def outcome_row(outcome: Outcome, digest: str, seq: int, received: datetime) -> dict[str, Any]:
     """One row of ``outcomes``, not yet attributed to a call."""
     row = outcome.model_dump()
-    row.update(seq=seq, digest=digest, ts=naive(outcome.ts), call_id="")
+    row.update(seq=seq, digest=digest, ts=naive(outcome.ts), call_id="", received=naive(received))
     return row
 
 

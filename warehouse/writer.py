@@ -80,6 +80,10 @@ class Writer:
         self._waiting = 0
         self._lock = threading.Lock()
         self._closed = False
+        self.repeated = 0
+        """Events that came again with the same content, since the service started."""
+        self.conflicts = 0
+        """Events whose id was known with another content."""
         self._dirty = False
         self._thread = threading.Thread(target=self._run, name="equipoise-writer", daemon=True)
 
@@ -217,7 +221,14 @@ class Writer:
         if changed:
             self._after_commit()
         self._dirty = True
+        self._tally(group, answers)
         return answers
+
+    def _tally(self, group: list[_Request], answers: list[Any]) -> None:
+        if group[0].command is None:
+            statuses = [result.status for answer in answers for result in answer]
+            self.repeated += statuses.count(200)
+            self.conflicts += statuses.count(409)
 
     def _checkpoint(self, *, idle: bool) -> None:
         if not self._dirty or not (idle or self._wal_bytes() >= self._checkpoint_bytes):

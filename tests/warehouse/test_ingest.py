@@ -137,7 +137,7 @@ def test_a_blocked_calls_texts_go_in_the_commit_that_stores_the_block(bench, row
 
 
 def test_a_refusal_is_a_block_of_that_call(armed, rows):
-    armed.send(armed.adapter_call("c1", refused=True, safety_level="adult"))
+    armed.send(armed.adapter_call("c1", refused=True))
     assert rows("SELECT stage, method, call_id FROM outcomes WHERE call_id = 'c1'") == [
         {"stage": "stage2", "method": "refusal", "call_id": "c1"}
     ]

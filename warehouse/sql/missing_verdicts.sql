@@ -1,4 +1,4 @@
--- Per arm since the adapter was opened: calls whose verdict is expected (kids and youth, reported as sent to Stage 3,
+-- Per arm since the adapter was opened: calls whose verdict is expected (not adult or research; reported as sent to Stage 3,
 -- longer ago than the grace) and how many of them have none.
 SELECT
     c.arm,
@@ -9,5 +9,5 @@ SELECT
 FROM outcomes s
 JOIN calls c ON c.id = s.call_id
 WHERE s.kind = 'submitted' AND s.ts >= ? AND s.ts < ?
-  AND c.experiment = ? AND c.arm = c.arm_treated AND c.safety_level IN ('kids', 'youth')
+  AND c.experiment = ? AND c.arm = c.arm_treated AND c.safety_level NOT IN ('adult', 'research')
 GROUP BY c.arm

@@ -36,7 +36,8 @@ CREATE TABLE calls (
     tokens_out BIGINT,
     error VARCHAR,
     origin VARCHAR NOT NULL,
-    synthetic BOOLEAN NOT NULL
+    synthetic BOOLEAN NOT NULL,
+    received TIMESTAMP NOT NULL       -- when the service took it; its distance to ts shows clock skew and lateness
 );
 
 CREATE TABLE outcomes (
@@ -54,7 +55,8 @@ CREATE TABLE outcomes (
     method VARCHAR NOT NULL,
     code VARCHAR NOT NULL,
     origin VARCHAR NOT NULL,
-    synthetic BOOLEAN NOT NULL
+    synthetic BOOLEAN NOT NULL,
+    received TIMESTAMP NOT NULL       -- when the service took it; its distance to ts shows clock skew and lateness
 );
 
 CREATE TABLE prompt_runs (
@@ -75,6 +77,7 @@ CREATE TABLE epochs (
     epoch BIGINT NOT NULL,
     opened TIMESTAMP NOT NULL,
     arms VARCHAR NOT NULL,            -- JSON of experiment.arms.Arms: frozen arms, weights, salt, unit
+    plan VARCHAR NOT NULL,            -- JSON of experiment.config.PlanSettings, as it was before arming
     config_digest VARCHAR NOT NULL,
     code_version VARCHAR NOT NULL,
     actor VARCHAR NOT NULL,
@@ -135,6 +138,26 @@ CREATE TABLE exclusions (
     actor VARCHAR NOT NULL,
     token_id VARCHAR NOT NULL,
     reason VARCHAR NOT NULL
+);
+
+CREATE TABLE conclusions (
+    seq BIGINT NOT NULL,
+    ts TIMESTAMP NOT NULL,
+    experiment VARCHAR NOT NULL,
+    epoch BIGINT NOT NULL,            -- the last epoch that the conclusion is about
+    actor VARCHAR NOT NULL,
+    token_id VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    sentence VARCHAR NOT NULL         -- what the experiment said when it was closed
+);
+
+CREATE TABLE annotations (
+    seq BIGINT NOT NULL,
+    call VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,            -- tradition | topic
+    label VARCHAR NOT NULL,
+    labeller VARCHAR NOT NULL,        -- who or what labelled, with its version
+    ts TIMESTAMP NOT NULL
 );
 
 CREATE TABLE erasures (
