@@ -69,3 +69,21 @@ def experiment_of(store: Warehouse, name: str) -> str:
         known = ", ".join(sorted(store.experiments)) or "none is configured"
         raise Problem(404, f"unknown experiment {name!r}; known: {known}")
     return name
+
+
+def arm_of(store: Warehouse, name: str, given: str) -> str:
+    """The adapter's arm; '' is enough where there is one adapter only.
+
+    Raises:
+        Problem: 422, naming the adapters.
+    """
+    adapters = sorted(store.keeper.guards(name))
+    if given in adapters:
+        return given
+    if given:
+        base = store.experiments[name].base
+        why = "the base arm is not guarded" if given == base else f"unknown adapter arm {given!r}"
+        raise Problem(422, f"{why}; adapters: {', '.join(adapters) or 'none'}")
+    if len(adapters) != 1:
+        raise Problem(422, f"say which arm; adapters: {', '.join(adapters) or 'none is configured'}")
+    return adapters[0]

@@ -9,10 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from collector.access import AsResearcher, AsViewer, Store, experiment_of
+from collector.access import AsResearcher, AsViewer, Store, arm_of, experiment_of
+from collector.analysis import compare
 from collector.problems import Problem
-from collector.results import by_dimension, live
+from collector.quality import quality
+from collector.results import live
 from experiment.pseudonym import is_pseudonym
+from warehouse.keeper import By
 from warehouse.queries import CALL_FILTERS, Scope
 from warehouse.rows import naive
 from warehouse.store import Warehouse
@@ -80,14 +83,50 @@ def get_results(
     origin: Literal["live", "import", "replay"] = "live",
     hours: Annotated[float, Query(gt=0, le=24 * 3660)] = 24 * 3660,
     by: Dimension | None = None,
+    analysis: bool = True,
+    as_treated: bool = False,
+    segments: bool = False,
 ) -> dict[str, Any]:
-    """Both arms side by side with intervals and counts, over time, and by one dimension if asked."""
+    """Both arms side by side with intervals and counts, over time, and by one dimension if asked.
+
+    ``analysis`` is the comparison one can publish (concurrent phases only, clustered, re-randomised; ``as_treated`` by
+    the model that answered, ``segments`` by host config, language and safety level); a page that only watches leaves it
+    out.
+    """
     experiment_of(store, name)
     scope = Scope(name, epoch_number(store, name, epoch), traffic == "workshop", origin)
-    answer = live(store, scope, hours)
-    if by is not None:
-        answer["by"] = {"dimension": by, "rows": by_dimension(store.queries, scope, by)}
+    answer = live(store, scope, hours, by)
+    if analysis:
+        arms = store.keeper.guards(name)
+        answer["analysis"] = [compare(store, name, arm, as_treated=as_treated, by=segments) for arm in arms]
     return answer
+
+
+@router.get("/v1/experiments/{name}/quality", tags=["experiments"])
+def get_quality(name: str, store: Store, _: AsViewer) -> dict[str, Any]:
+    """Whether the data can be trusted, for every adapter: sample ratio, missing verdicts, regimes, mode collapse."""
+    experiment_of(store, name)
+    adapters = [quality(store, name, arm) for arm in store.keeper.guards(name)]
+    return {"experiment": name, "synthetic": store.keeper.synthetic, "adapters": adapters}
+
+
+class ConclusionIn(BaseModel):
+    """A person closes the experiment; what it said is kept with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    arm: str = Field(default="", max_length=63)
+    reason: str = Field(min_length=3, max_length=1000)
+    actor: str = Field(min_length=1, max_length=200)
+
+
+@router.post("/v1/experiments/{name}/conclude", tags=["experiments"], status_code=201)
+def post_conclusion(name: str, item: ConclusionIn, store: Store, who: AsResearcher) -> dict[str, Any]:
+    """Close the experiment: adapters are paused, the verdict by the plan is kept; arming again begins a new one."""
+    experiment_of(store, name)
+    arm = arm_of(store, name, item.arm)
+    by = By(item.actor, who.token_id, item.reason)
+    return store.conclude(name, arm, by, lambda: compare(store, name, arm)["standing"]["sentence"])
 
 
 @router.get("/v1/calls", tags=["calls"], responses={200: {"content": {ARROW: {}}}})

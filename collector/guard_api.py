@@ -9,12 +9,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from collector.access import AsPerson, AsViewer, Store, experiment_of
+from collector.access import AsPerson, AsViewer, Store, arm_of, experiment_of
 from collector.experiments_api import as_csv_time
+from collector.guard_view import guard_view
 from collector.problems import Problem
-from collector.results import rate
-from experiment.rules import excess
-from experiment.sentences import status_sentence
 from warehouse.errors import Busy, StoreError
 from warehouse.keeper import By
 from warehouse.store import Warehouse
@@ -44,52 +42,6 @@ class GuardAction(BaseModel):
     """For 'opt_out' and 'opt_in'."""
 
 
-def guard_view(store: Warehouse, name: str, history: int) -> dict[str, Any]:
-    """State, sentence, evidence and history of every adapter."""
-    epoch, limits = store.keeper.epoch(name), store.keeper.limits(name)
-    base_n, base_blocked = store.keeper.base_counts(name, epoch.number) if epoch is not None else (0, 0)
-    blindness = store.guarding.blindness
-    adapters = []
-    for arm, guard in store.guarding.effective(name).items():
-        evidence = store.keeper.evidence(name, arm)
-        counts = evidence.counts
-        adapters.append(
-            {
-                "arm": arm,
-                "state": guard.state,
-                "grade": guard.grade,
-                "rule": guard.rule,
-                "adapter": guard.adapter,
-                "epoch": guard.epoch,
-                "since": guard.since,
-                "open": guard.open,
-                "sentence": status_sentence(guard, counts, evidence.e_value, base_n, base_blocked, limits),
-                "prompt_runs": rate(counts.blocked, counts.n),
-                "devices": counts.devices,
-                "blocked_devices": counts.blocked_devices,
-                "without_device": counts.deviceless,
-                "excess": float(excess(counts.n, counts.blocked, limits.limit)),
-                "detector": evidence.arm.detector,
-                "e_value": evidence.e_value,
-                "precautionary": guard.precautionary,
-            }
-        )
-    return {
-        "experiment": name,
-        "epoch": epoch.number if epoch is not None else 0,
-        "synthetic": store.keeper.synthetic,
-        "base": rate(base_blocked, base_n),
-        "limits": {
-            "limit": float(limits.limit), "min_n": limits.min_n, "excess": float(limits.excess),
-            "detector": limits.detector, "confirm": limits.confirm, "cooldown_s": limits.cooldown_s,
-        },
-        "blind": blindness.reason if blindness is not None else None,
-        "latest_verdict": store.queries.latest_verdict(name),
-        "adapters": adapters,
-        "history": store.queries.guard_log(name, history),
-    }  # fmt: skip
-
-
 @router.get("/v1/experiments/{name}/guard", tags=["guard"])
 def get_guard(
     name: str, store: Store, _: AsViewer, history: Annotated[int, Query(ge=0, le=10_000)] = 50
@@ -115,19 +67,6 @@ def get_guard_events(name: str, store: Store, _: AsPerson, epoch: Annotated[int,
     return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
 
-def _arm_of(store: Warehouse, name: str, given: str) -> str:
-    adapters = sorted(store.keeper.guards(name))
-    if given in adapters:
-        return given
-    if given:
-        base = store.experiments[name].base
-        why = "the base arm is not guarded" if given == base else f"unknown adapter arm {given!r}"
-        raise Problem(422, f"{why}; adapters: {', '.join(adapters) or 'none'}")
-    if len(adapters) != 1:
-        raise Problem(422, f"say which arm; adapters: {', '.join(adapters) or 'none is configured'}")
-    return adapters[0]
-
-
 @router.post("/v1/experiments/{name}/guard", tags=["guard"])
 def post_guard(name: str, item: GuardAction, store: Store, who: AsPerson) -> JSONResponse:
     """Arm, pause, resume, roll back, 'base only today', opt a device out.
@@ -143,7 +82,7 @@ def post_guard(name: str, item: GuardAction, store: Store, who: AsPerson) -> JSO
     if not by.actor or len(by.reason) < 3:
         raise Problem(422, "a name and a reason of at least 3 letters are needed: they are kept in the guard's log")
     if item.action == "rollback":
-        return _roll_back(store, name, _arm_of(store, name, item.arm), by)
+        return _roll_back(store, name, arm_of(store, name, item.arm), by)
     sentence = store.writer.command(_command(store, name, item, by)).result(timeout=ANSWER_S)
     return JSONResponse({"action": item.action, "sentence": sentence})
 
@@ -171,7 +110,7 @@ def _command(store: Warehouse, name: str, item: GuardAction, by: By) -> Any:
             if not item.device:
                 raise Problem(422, "say which 'device' (the host's device id of today, or its pseudonym)")
             return guarding.opt_out(name, store.names.device(item.device), by, out=item.action == "opt_out")
-    arm = _arm_of(store, name, item.arm)
+    arm = arm_of(store, name, item.arm)
     match item.action:
         case "arm":
             if not item.adapter:

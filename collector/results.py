@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import accumulate
+from typing import Any, Final
 
-from experiment.intervals import clopper_pearson
-from warehouse.queries import Queries, Row, Scope
+from experiment.intervals import clopper_pearson, clopper_pearson_many
+from warehouse.queries import BEGINNING, Queries, Row, Scope
 from warehouse.store import Warehouse
 
 _COUNTS = (
@@ -13,8 +14,12 @@ _COUNTS = (
     "fallbacks", "guarded", "timed",
 )  # fmt: skip
 
-MAX_BINS = 400
+MAX_BINS: Final = 120
 """Bins of a time series at most, so that the page stays light."""
+_BIN_SIZES: Final = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 604800, 10**9)
+_RUNNING: Final = (("favourites", "favourites", "calls"), ("regenerations", "regenerated", "calls"),
+                   ("prompt_runs", "blocked", "prompt_runs"))  # fmt: skip
+"""Rates followed over time: name, counted, of how many."""
 
 
 def rate(k: int, n: int) -> dict[str, Any]:
@@ -49,14 +54,14 @@ def _arm(row: Row) -> dict[str, Any]:
 def arms(queries: Queries, scope: Scope) -> dict[str, dict[str, Any]]:
     """Per arm: counts, rates, latency, prompt-runs and blocks by stage and code."""
     found: dict[str, dict[str, Any]] = {row["arm"]: _arm(row) for row in queries.arm_metrics(scope)}
-    for row in queries.prompt_runs(scope.experiment, scope.epoch):
+    for row in queries.prompt_runs(scope.experiment, scope.epoch, scope.since or BEGINNING):
         if row["arm"] in found:
             found[row["arm"]]["prompt_runs"] = rate(row["blocked"], row["n"]) | {
                 "devices": row["devices"],
                 "blocked_devices": row["blocked_devices"],
             }
     blocks: dict[str, list[Row]] = defaultdict(list)
-    for row in queries.block_codes(scope.experiment, scope.epoch):
+    for row in queries.block_codes(scope.experiment, scope.epoch, scope.since or BEGINNING):
         blocks[row.pop("arm")].append(row)
     for name, arm in found.items():
         arm.setdefault("prompt_runs", rate(0, 0) | {"devices": 0, "blocked_devices": 0})
@@ -70,9 +75,12 @@ def by_dimension(queries: Queries, scope: Scope, dimension: str) -> list[dict[st
 
 
 def series(queries: Queries, scope: Scope, since: datetime, until: datetime) -> dict[str, Any]:
-    """Counts per arm and time bin; the bin is chosen so that at most :data:`MAX_BINS` are needed."""
+    """Per arm and time bin: counts, and the rates of everything up to the bin's end with their intervals.
+
+    The bin is chosen so that at most :data:`MAX_BINS` are needed.
+    """
     span = max((until - since).total_seconds(), 1.0)
-    bin_s = next(size for size in (10, 30, 60, 300, 900, 3600, 21600, 86400, 10**9) if span / size <= MAX_BINS)
+    bin_s = next(size for size in _BIN_SIZES if span / size <= MAX_BINS)
     cells: dict[tuple[datetime, str], dict[str, Any]] = {}
     for row in queries.arm_series(scope, bin_s, since):
         cells[row["start"], row["arm"]] = row | {"prompt_runs": 0, "blocked": 0}
@@ -80,15 +88,45 @@ def series(queries: Queries, scope: Scope, since: datetime, until: datetime) -> 
         empty = {"start": row["start"], "arm": row["arm"], "calls": 0, "favourites": 0, "regenerated": 0}
         cell = cells.setdefault((row["start"], row["arm"]), empty | {"blocked_calls": 0})
         cell["prompt_runs"], cell["blocked"] = row["n"], row["blocked"]
-    return {"bin_s": bin_s, "points": [cells[key] for key in sorted(cells)]}
+    points = [cells[key] for key in sorted(cells)]
+    for point in points:
+        point["end"] = point["start"] + timedelta(seconds=bin_s)
+    for arm in {point["arm"] for point in points}:
+        _add_running([point for point in points if point["arm"] == arm])
+    return {"bin_s": bin_s, "points": points}
 
 
-def live(store: Warehouse, scope: Scope, hours: float) -> dict[str, Any]:
-    """Everything the live page needs in one answer."""
+def _add_running(points: list[dict[str, Any]]) -> None:
+    """Add ``running`` to each point of one arm: its rates from the series' beginning up to the bin's end."""
+    for point in points:
+        point["running"] = {}
+    for name, counted, of in _RUNNING:
+        ks = list(accumulate(point[counted] for point in points))
+        ns = list(accumulate(point[of] for point in points))
+        ends = clopper_pearson_many(ks, ns)
+        for point, k, n, low, high in zip(points, ks, ns, ends.low.tolist(), ends.high.tolist(), strict=True):
+            if n:
+                point["running"][name] = {"k": k, "n": n, "rate": k / n, "low": low, "high": high}
+            else:
+                point["running"][name] = rate(0, 0)
+
+
+def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) -> dict[str, Any]:
+    """Everything the live page needs in one answer.
+
+    Args:
+        store: the warehouse.
+        scope: which calls; its ``since`` is set here.
+        hours: only the last so many hours.
+        by: a dimension to split by as well.
+    """
     queries, now = store.queries, store.clock()
     since = now - timedelta(hours=hours)
     first = queries.first_call(scope)
-    since = max(since, first) if first is not None else since
+    if first is not None and since <= first:
+        since = first
+    else:
+        scope = scope._replace(since=since)
     measured = arms(queries, scope)
     epoch = store.keeper.epoch(scope.experiment)
     proposed = store.experiments[scope.experiment].proposed(scope.experiment)
@@ -109,10 +147,16 @@ def live(store: Warehouse, scope: Scope, hours: float) -> dict[str, Any]:
                 **measured.get(arm.name, nothing),
             }
         )
-    return {
+    split = {"by": {"dimension": by, "rows": by_dimension(queries, scope, by)}} if by is not None else {}
+    return split | {
         "experiment": scope.experiment,
         "epoch": epoch.number if epoch is not None else 0,
-        "scope": {"epoch": scope.epoch, "workshop_only": scope.workshop_only, "origin": scope.origin},
+        "scope": {
+            "epoch": scope.epoch,
+            "workshop_only": scope.workshop_only,
+            "origin": scope.origin,
+            "since": scope.since,
+        },
         "synthetic": store.keeper.synthetic,
         "generated_at": now,
         "arms": shown,

@@ -70,9 +70,7 @@ def observations(
     known = np.isin(np.array(cells.column("arm").to_pylist(), dtype=object), list(arms)) if cells.num_rows else None
     if known is not None and not known.all():
         cells = cells.filter(pa.array(known))
-    keys = list(
-        zip(*(cells.column(name).to_pylist() for name in ("epoch", "eligible", "template")), strict=True)
-    )
+    keys = list(zip(*(cells.column(name).to_pylist() for name in ("epoch", "eligible", "template")), strict=True))
     names = sorted(set(keys))
     strata = tuple(_stratum(key, epochs, arms) for key in names)
     code = {key: position for position, key in enumerate(names)}

@@ -127,7 +127,7 @@ class Queries:
         return self.rows(sql("prompt_run_series"), [bin_s, bin_s, experiment, epoch, epoch, naive(since)])
 
     def guard_evidence(self, experiment: str, arm: str, epoch: int, points: int) -> list[Row]:
-        """Running n and S of one adapter since its arming, in commit order: about ``points`` rows, the last one kept."""
+        """Running n and S of an adapter since its arming, in commit order: about ``points`` rows, the last one kept."""
         return self.rows(sql("guard_evidence"), [experiment, arm, epoch, points])
 
     def block_codes(self, experiment: str, epoch: int = 0, since: datetime = BEGINNING) -> list[Row]:
@@ -201,6 +201,44 @@ class Queries:
             parameters.append(naive(until))
         parameters.append(limit)
         return f"SELECT * EXCLUDE (digest) FROM calls WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?", parameters
+
+    def conclusion(self, experiment: str) -> Row | None:
+        """The latest conclusion of an experiment; None if it never was concluded."""
+        rows = self.rows("SELECT * FROM conclusions WHERE experiment = ? ORDER BY seq DESC LIMIT 1", [experiment])
+        return rows[0] if rows else None
+
+    def guard_ended(self, experiment: str, arm: str, since_epoch: int) -> bool:
+        """Whether a rule rolled the arm back in one of these epochs."""
+        query = (
+            "SELECT count(*) AS n FROM guard_log WHERE experiment = ? AND arm = ? AND epoch >= ? AND action = 'trip'"
+        )
+        return bool(self.rows(query, [experiment, arm, since_epoch])[0]["n"])
+
+    def pace(self, experiment: str, since_epoch: int) -> Row:
+        """Calls, device-days and days with workshop traffic since an epoch."""
+        return self.rows(
+            "SELECT count(*) AS calls, count(DISTINCT device) AS devices, count(DISTINCT CAST(ts AS DATE)) AS days "
+            "FROM calls WHERE experiment = ? AND epoch >= ? AND origin = 'live' "
+            "AND device_kind IN ('browser', 'unknown')",
+            [experiment, since_epoch],
+        )[0]
+
+    def waiting(self, experiment: str, since_epoch: int, after: datetime) -> Row:
+        """Calls younger than the maturity window and their favourites so far."""
+        return self.rows(
+            "SELECT count(*) AS calls, count(*) FILTER (favourite) AS favourites FROM call_facts "
+            "WHERE experiment = ? AND epoch >= ? AND origin = 'live' AND workshop AND NOT excluded AND ts >= ?",
+            [experiment, since_epoch, naive(after)],
+        )[0]
+
+    def annotations(self, kind: str, calls: list[str]) -> dict[str, str]:
+        """The latest label of one kind per call, for the calls that have one."""
+        rows = self.rows(
+            "SELECT call, arg_max(label, seq) AS label FROM annotations "
+            "WHERE kind = ? AND call IN (SELECT unnest(?)) GROUP BY call",
+            [kind, calls],
+        )
+        return {row["call"]: row["label"] for row in rows}
 
     def exclusions(self, experiment: str) -> list[Row]:
         """Exclusions with their reasons, oldest first."""

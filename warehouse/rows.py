@@ -17,12 +17,13 @@ CALL_SCHEMA: Final = pa.schema(
     [
         ("seq", pa.int64()), ("id", pa.string()), ("digest", pa.string()), ("ts", _TS),
         ("experiment", pa.string()), ("epoch", pa.int64()), ("arm", pa.string()), ("arm_treated", pa.string()),
-        ("model", pa.string()), ("reason", pa.string()), ("bucket", pa.int64()), ("eligible", pa.string()), ("unit", pa.string()),
-        ("device", pa.string()), ("device_kind", pa.string()), ("run", pa.string()), ("parent_run", pa.string()),
-        ("prompt", pa.string()), ("output_key", pa.string()), ("config", pa.string()), ("language", pa.string()),
-        ("translated", pa.bool_()), ("safety_level", pa.string()), ("template_version", pa.string()),
-        ("parameters", pa.string()), ("input", pa.string()), ("context", pa.string()), ("output", pa.string()),
-        ("refused", pa.bool_()), ("latency_ms", pa.float64()), ("tokens_in", pa.int64()), ("tokens_out", pa.int64()),
+        ("model", pa.string()), ("reason", pa.string()), ("bucket", pa.int64()), ("eligible", pa.string()),
+        ("unit", pa.string()), ("device", pa.string()), ("device_kind", pa.string()), ("run", pa.string()),
+        ("parent_run", pa.string()), ("prompt", pa.string()), ("output_key", pa.string()),
+        ("config", pa.string()), ("language", pa.string()), ("translated", pa.bool_()),
+        ("safety_level", pa.string()), ("template_version", pa.string()), ("parameters", pa.string()),
+        ("input", pa.string()), ("context", pa.string()), ("output", pa.string()), ("refused", pa.bool_()),
+        ("latency_ms", pa.float64()), ("tokens_in", pa.int64()), ("tokens_out", pa.int64()),
         ("error", pa.string()), ("origin", pa.string()), ("synthetic", pa.bool_()), ("received", _TS),
     ]
 )  # fmt: skip

@@ -14,13 +14,14 @@ from experiment.events import Call
 from warehouse.config import WarehouseSettings
 from warehouse.engine import open_store
 from warehouse.erasure import Erased, days_of, device_keys, erase, record
+from warehouse.errors import Rejected
 from warehouse.guarding import Guarding
 from warehouse.ingest import Event, ItemResult
-from warehouse.keeper import Keeper
+from warehouse.keeper import By, Keeper
 from warehouse.keyring import pseudonymiser
 from warehouse.permits import PermitFolder
 from warehouse.queries import Queries
-from warehouse.rows import pseudonymise_call, pseudonymise_outcome
+from warehouse.rows import naive, pseudonymise_call, pseudonymise_outcome
 from warehouse.writer import Writer
 
 FILE_NAME: Final = "equipoise.duckdb"
@@ -174,6 +175,39 @@ class Warehouse:
         """
         return self._erased(lambda cursor: self._erase(cursor, "run", [self.names.run(run)], token_id))
 
+    def conclude(self, experiment: str, arm: str, by: By, say: Callable[[], str]) -> dict[str, Any]:
+        """Close an experiment: pause open adapters, then keep what it says by its plan.
+
+        Args:
+            experiment: its name.
+            arm: the adapter whose comparison is concluded.
+            by: who and why.
+            say: gives the sentence; read after the adapters are paused, before the conclusion is stored.
+
+        Raises:
+            Rejected: it has no epoch, or its present epochs are concluded already.
+            StoreError: the store can't be written.
+        """
+        epoch, last = self.keeper.epoch(experiment), self.queries.conclusion(experiment)
+        if epoch is None:
+            raise Rejected("there is nothing to conclude: no adapter was ever armed")
+        if last is not None and last["epoch"] >= epoch.number:
+            raise Rejected(f"concluded already by {last['actor']}: {last['sentence']}")
+        for name, guard in self.guarding.effective(experiment).items():
+            if guard.open:
+                self.writer.command(self.guarding.pause(experiment, name, by)).result(timeout=60)
+        sentence = say()
+
+        def command(cursor: duckdb.DuckDBPyConnection) -> None:
+            cursor.execute(
+                "INSERT INTO conclusions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [self._next_seq(), naive(self.clock()), experiment, epoch.number, by.actor, by.token_id, by.reason,
+                 sentence],
+            )  # fmt: skip
+
+        self.writer.command(command).result(timeout=60)
+        return {"experiment": experiment, "arm": arm, "epoch": epoch.number, "sentence": sentence}
+
     def _erase(self, cursor: duckdb.DuckDBPyConnection, column: str, keys: list[str], token_id: str) -> Erased:
         done = erase(cursor, column, keys)
         if done.calls or done.outcomes or done.prompt_runs:
@@ -193,7 +227,8 @@ class Warehouse:
         return self._seq
 
     def _last_seq(self) -> int:
-        tables = ("calls", "outcomes", "prompt_runs", "guard_log", "overrides", "exclusions", "erasures")
+        tables = ("calls", "outcomes", "prompt_runs", "guard_log", "overrides", "exclusions", "erasures", "conclusions",
+                  "annotations")  # fmt: skip
         parts = " UNION ALL ".join(f"SELECT max(seq) AS seq FROM {name}" for name in tables)
         row = self._connection.execute(f"SELECT coalesce(max(seq), 0) FROM ({parts})").fetchone()
         return int(row[0]) if row else 0

@@ -20,6 +20,8 @@ ROUTES = [
     ("GET", "/v1/experiments", None, {"host", "researcher", "leader"}),
     ("GET", "/v1/experiments/stage2", None, {"host", "researcher", "leader"}),
     ("GET", "/v1/experiments/stage2/results", None, {"host", "researcher", "leader"}),
+    ("GET", "/v1/experiments/stage2/quality", None, {"host", "researcher", "leader"}),
+    ("POST", "/v1/experiments/stage2/conclude", {"reason": "over", "actor": "Ada"}, {"researcher"}),
     ("GET", GUARD, None, {"host", "researcher", "leader"}),
     ("GET", f"{GUARD}/events", None, {"researcher", "leader"}),
     ("POST", GUARD, ACT | {"action": "arm", "adapter": "x"}, {"researcher"}),

@@ -33,4 +33,6 @@ SELECT
 FROM units u
 JOIN firsts f USING (cluster)
 GROUP BY ALL
-ORDER BY f.first
+-- A total order: draws go through the cells one by one, and the same data must give the same p-value.
+ORDER BY f.first, u.epoch, u.eligible, u.template, u.arm, u.segment, u.n, u.favourites, u.regenerations, u.edits,
+    u.blocks, u.refusals

@@ -11,4 +11,4 @@ FROM call_facts
 WHERE experiment = ? AND epoch >= ? AND origin = 'live' AND reason IN ('split', 'fallback') AND eligible <> ''
   AND workshop AND NOT excluded AND ts < ? AND $arm <> '' AND latency_ms IS NOT NULL
 GROUP BY ALL
-ORDER BY first
+ORDER BY first, epoch, eligible, template, arm, segment
