@@ -41,7 +41,7 @@ def json_object(data: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(data)
-    except ValueError as error:  # includes UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # ValueError includes UnicodeDecodeError
         raise NotAnAnswer("not JSON") from error
     if not isinstance(value, dict):
         raise NotAnAnswer("not a JSON object")

@@ -137,9 +137,7 @@ class Client:
         except TimeoutError as error:
             raise BackendTimeout(url, model, seconds) from error
 
-    async def _post(
-        self, url: str, out: Outgoing, model: str, headers: Mapping[str, str]
-    ) -> aiohttp.ClientResponse:
+    async def _post(self, url: str, out: Outgoing, model: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         for last in (False, True):
             try:
                 return await self._session.post(

@@ -1,6 +1,10 @@
 """What can go wrong between us and a model, as small named types."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
+
+_CREDENTIALS: Final = re.compile(r"//[^/@]*@")
+"""A url may hold a name and password; no message does."""
 
 
 class BackendError(Exception):
@@ -17,7 +21,7 @@ class BackendError(Exception):
     """The status a gateway answers with when nothing else is left to try."""
 
     def __init__(self, url: str, model: str, said: str = "") -> None:
-        self.url = url
+        self.url = _CREDENTIALS.sub("//", url)
         self.model = model
         self.said = said[:500]
         super().__init__(str(self))

@@ -89,7 +89,7 @@ def decode(data: bytes) -> Answer:
 
 
 def decode_line(line: bytes) -> Piece | None:
-    """One line of a streamed answer; None for an empty line.
+    """One line of a streamed answer; None for an empty line or an object of a kind we don't know.
 
     Raises:
         NotAnAnswer: not a line of this protocol.
@@ -100,6 +100,8 @@ def decode_line(line: bytes) -> Piece | None:
     if "error" in value:
         error = value["error"]
         return Piece(error=error if isinstance(error, str) else "error")
+    if "response" not in value and "message" not in value:
+        return None
     done = value.get("done") is True
     return Piece(
         text=_text(value),

@@ -90,7 +90,7 @@ def decode(data: bytes) -> Answer:
 
 
 def decode_line(line: bytes) -> Piece | None:
-    """One line of the event stream; None for empty lines, comments and other fields.
+    """One line of the event stream; None for empty lines, comments, other fields and objects of an unknown kind.
 
     ``data: [DONE]`` is the piece with ``done``: the finish reason comes earlier, and a usage event may stand between.
 
@@ -107,6 +107,8 @@ def decode_line(line: bytes) -> Piece | None:
         error = value["error"]
         message = error.get("message") if isinstance(error, dict) else error
         return Piece(error=message if isinstance(message, str) else "error")
+    if "choices" not in value:
+        return None
     choice = _choice(value)
     delta = choice.get("delta") if choice else None
     tokens_in, tokens_out = _usage(value)

@@ -93,12 +93,12 @@ def rename(data: bytes, name: str) -> bytes:
     return b"".join(parts)
 
 
-def first_model(data: bytes) -> str | None:
-    """The first top-level model name, also of a JSON object that is cut off; None where there is none."""
+def models(data: bytes) -> Iterator[str]:
+    """Every top-level model name, in order; also of a JSON object that is cut off."""
     for span in model_spans(data):
         try:
             name = json.loads(data[span.start : span.end])
         except ValueError:
-            return None
-        return name if isinstance(name, str) else None
-    return None
+            continue
+        if isinstance(name, str):
+            yield name

@@ -9,7 +9,7 @@
 What the host can rely on
 - No method raises. Bad arguments are counted (:meth:`Equipoise.health`) and nothing else happens.
 - No method waits, but :meth:`Equipoise.assign`: at most its budget (50 ms), then the answer is the base arm.
-- Events go to a background thread, which writes them to the spool folder and then sends them. They leave the spool when
+- Events go to background threads, which write them to the spool folder and then send them. They leave the spool when
   the service has answered; after an outage or a kill the next process sends what is left. Every event has an id that
   never changes, so the service keeps it once however often it is sent.
 - Device, run and prompt ids are pseudonymised (HMAC-SHA256 under the installation's key) before they touch the disk.
@@ -38,7 +38,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -51,6 +51,8 @@ except ImportError:  # not a POSIX system: a spool folder then serves one proces
     fcntl = None  # type: ignore[assignment]
 
 _log = logging.getLogger("equipoise.host")
+_jitter = random.Random()
+"""Our own, so that the host's random numbers stay what its seed makes them."""
 
 CALLS: Final = "/v1/calls"
 OUTCOMES: Final = "/v1/outcomes"
@@ -75,6 +77,8 @@ class Assignment(NamedTuple):
     epoch: int = 0
     bucket: int = 0
     unit: str = ""
+    eligible: tuple[str, ...] = ()
+    """Adapters that chance could have given to this call; without them it is in no comparison of arms."""
 
 
 class Health(NamedTuple):
@@ -112,7 +116,7 @@ class Health(NamedTuple):
 # ── Pseudonyms: the same rule as experiment/pseudonym.py; tests/vectors/pseudonym.json holds both to it ──
 
 _PSEUDONYM = re.compile(r"^[drpo]_[0-9a-f]{32}$")
-_DATED = re.compile(r"^(?P<browser>.+)_\d{4}-\d{2}-\d{2}$")
+_DATED = re.compile(r"^(?P<browser>.+)_[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 _UUID4 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 _LAN = re.compile(r"^[a-z0-9]+$")
 _KINDS: Final = (("dev_", "dev"), ("api_", "api"), ("canvas_", "canvas"), ("test-", "test"), ("legacy_", "legacy"))
@@ -128,21 +132,19 @@ def device_kind(raw: str) -> str:
     for prefix, kind in _KINDS:
         if raw.startswith(prefix):
             return kind
-    dated = _DATED.match(raw)
-    if dated and (_UUID4.match(dated["browser"].lower()) or _LAN.match(dated["browser"])):
+    dated = _DATED.fullmatch(raw)
+    if dated and (_UUID4.fullmatch(dated["browser"].lower()) or _LAN.fullmatch(dated["browser"])):
         return "browser"
     return "unknown"
 
 
 def pseudonym(key: bytes, prefix: str, text: str) -> str:
-    """``d_``, ``r_``, ``p_`` or ``o_`` and 32 hex digits; '' and ready-made pseudonyms stay as they are."""
-    if not text or _PSEUDONYM.match(text):
-        return text
-    if prefix in ("p", "o"):
+    """``d_``, ``r_``, ``p_`` or ``o_`` and 32 hex digits; '' and what is such a pseudonym already stay as they are."""
+    if prefix in ("p", "o") and not _PSEUDONYM.fullmatch(text):
         text = normalise_prompt(text)
-        if not text:
-            return ""
-    digest = hmac.new(key, f"{prefix}:{text}".encode(), hashlib.sha256).hexdigest()
+    if not text or (_PSEUDONYM.fullmatch(text) and text[0] == prefix):
+        return text
+    digest = hmac.new(key, f"{prefix}:{text}".encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
     return f"{prefix}_{digest[:32]}"
 
 
@@ -245,7 +247,7 @@ class _Entry(NamedTuple):
 
 
 class _Spool:
-    """This process's spool file. Used by the background thread only.
+    """This process's spool file. One thread at a time.
 
     Args:
         folder: made if missing, 0700; files are 0600.
@@ -258,12 +260,13 @@ class _Spool:
         self.size = 0
 
     def _create(self, data: bytes) -> tuple[Path, int]:
-        """A new file, locked and written under a temporary name, so that nobody takes it for an orphan before."""
+        """A new file, written and on disk before it has its name."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"host-{uuid.uuid4().hex}.jsonl"
         handle = os.open(path.with_suffix(".new"), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
-            _lock(handle)
+            if not _lock(handle):
+                raise OSError("another process took the new spool file")
             _write(handle, data)
             os.rename(path.with_suffix(".new"), path)
         except OSError:
@@ -306,7 +309,7 @@ class _Spool:
 
     def orphans(self) -> Iterator[tuple[Path, int]]:
         """Files whose process is gone, each with a handle that is locked until the next one is asked for."""
-        for path in sorted([*self._folder.glob("host-*.jsonl"), *self._folder.glob("host-*.new")]):
+        for path in sorted(self._folder.glob("host-*")):
             if path == self._path:
                 continue
             try:
@@ -314,15 +317,9 @@ class _Spool:
             except OSError:
                 continue
             try:
-                about = os.fstat(handle)
                 # The lock may come after another process has sent the file's events and removed it.
-                if not _lock(handle) or not os.fstat(handle).st_nlink:
-                    continue
-                if path.suffix == ".jsonl":
+                if _lock(handle) and os.fstat(handle).st_nlink:
                     yield path, handle
-                elif time.time() - about.st_mtime > 60:
-                    # Killed while it was written: what it was to replace is still there.
-                    path.unlink(missing_ok=True)
             finally:
                 os.close(handle)
 
@@ -386,7 +383,151 @@ def _read_spool(handle: int, limit: int) -> Iterable[_Entry]:
                 continue
 
 
-# ── The outbox: from the host's threads through one background thread to the service ──
+# ── What waits: in memory and, where there is a spool, on disk; used by both background threads ──
+
+
+class _Waiting:
+    """Events that the service has not answered yet, oldest first, mirrored on disk.
+
+    Args:
+        spool: where they are mirrored; None: in memory only.
+        limit: bytes of all of them.
+        tell: counts something.
+    """
+
+    def __init__(self, spool: _Spool | None, limit: int, tell: Callable[[str, int], None]) -> None:
+        self._spool = spool
+        self._limit = limit
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._entries: dict[str, dict[str, _Entry]] = {CALLS: {}, OUTCOMES: {}}
+        self._bytes = 0
+        self._blocked: OrderedDict[str, None] = OrderedDict()
+        self.disk_error = ""
+
+    def __len__(self) -> int:
+        return sum(len(entries) for entries in self._entries.values())
+
+    @property
+    def durable(self) -> bool:
+        """Whether they wait on disk."""
+        return self._spool is not None and not self.disk_error
+
+    def keep(self, entries: Iterable[tuple[_Entry, bool]]) -> None:
+        """Take events in, each with whether it says that its run was blocked; what does not fit is dropped."""
+        with self._lock:
+            fresh: list[_Entry] = []
+            for entry, is_block in entries:
+                if self._bytes + len(entry.body) > self._limit:
+                    self._tell("dropped", 1)
+                    continue
+                if is_block:
+                    fresh = self._redact(entry.run, fresh)
+                fresh.append(entry.without_texts() if entry.texts and entry.run in self._blocked else entry)
+                self._add(fresh[-1])
+            if fresh:
+                self._on_disk(lambda spool: spool.append(fresh))
+
+    def batch(self, path: str) -> list[_Entry]:
+        """The oldest events for this path that fit into one request."""
+        with self._lock:
+            batch: list[_Entry] = []
+            size = 0
+            for entry in self._entries[path].values():
+                size += len(entry.body)
+                if batch and (len(batch) >= _BATCH_EVENTS or size > _BATCH_BYTES):
+                    break
+                batch.append(entry)
+            return batch
+
+    def answered(self, entries: Iterable[_Entry]) -> None:
+        """Forget these: from memory now, from disk at once if nothing is left, else when it is worth a new file."""
+        with self._lock:
+            for entry in entries:
+                self._remove(entry)
+            if self._spool and (not len(self) or self._spool.size > 2 * self._bytes + 1_000_000):
+                self._on_disk(lambda spool: spool.replace(self._all()))
+
+    def bury(self, entry: _Entry, detail: str) -> None:
+        """Note an event that the service would not take."""
+        try:
+            if self._spool:
+                self._spool.dead_letter(entry, 422, detail)
+        except OSError as error:
+            self.disk_error = error.strerror or type(error).__name__
+
+    def adopt(self) -> None:
+        """Take over what processes that are gone left behind; what is known by id is not taken twice."""
+        with self._lock:
+            for path, handle in self._spool.orphans() if self._spool else ():
+                if self._bytes and self._bytes + os.fstat(handle).st_size > self._limit:
+                    continue
+                for entry in _read_spool(handle, 2 * self._limit):
+                    known = self._entries[entry.path].get(entry.id)
+                    # A kill may leave a call twice, with its texts and, since its run was blocked, without.
+                    if known is None or known.texts:
+                        self._add(entry)
+                self._on_disk(lambda spool: spool.replace(self._all()))
+                if not self.disk_error:
+                    path.unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """Let go of the spool file."""
+        with self._lock:
+            if self._spool:
+                self._spool.leave()
+
+    def _add(self, entry: _Entry) -> None:
+        # A changed entry keeps its place: a dictionary does not move a key it has.
+        before = self._entries[entry.path].get(entry.id)
+        self._entries[entry.path][entry.id] = entry
+        self._bytes += len(entry.body) - (len(before.body) if before else 0)
+
+    def _remove(self, entry: _Entry) -> None:
+        before = self._entries[entry.path].pop(entry.id, None)
+        self._bytes -= len(before.body) if before else 0
+
+    def _all(self) -> list[_Entry]:
+        return [entry for entries in self._entries.values() for entry in entries.values()]
+
+    def _redact(self, run: str, fresh: list[_Entry]) -> list[_Entry]:
+        """A run is blocked: its calls' texts leave memory and disk, and a later call of it gets none.
+
+        Args:
+            run: the run's id as it is kept.
+            fresh: entries that are waiting and not yet on disk.
+
+        Returns:
+            ``fresh``, without those texts.
+        """
+        self._blocked[run] = None
+        while len(self._blocked) > 5_000:
+            self._blocked.popitem(last=False)
+        bare = {e.id: e.without_texts() for e in self._entries[CALLS].values() if e.run == run and e.texts}
+        if not bare:
+            return fresh
+        for entry in bare.values():
+            self._add(entry)
+        fresh = [bare.get(entry.id, entry) for entry in fresh]
+        unwritten = {entry.id for entry in fresh}
+        self._on_disk(lambda spool: spool.replace([e for e in self._all() if e.id not in unwritten]))
+        return fresh
+
+    def _on_disk(self, work: Callable[[_Spool], object]) -> None:
+        """Do it, or remember that the disk refused; after an error the whole file is written anew."""
+        if self._spool is None:
+            return
+        try:
+            if self.disk_error:
+                self._spool.replace(self._all())
+            else:
+                work(self._spool)
+            self.disk_error = ""
+        except OSError as error:
+            self.disk_error = error.strerror or type(error).__name__
+
+
+# ── The outbox: one thread brings events to disk, another to the service, so that a hanging service delays no event ──
 
 
 class _Away(Exception):
@@ -403,41 +544,36 @@ class _Outbox:
 
     def __init__(
         self,
-        url: str,
-        token: str,
+        wire: "_Wire",
         spool: Path | None,
-        prepare: Callable[[str, dict[str, Any]], _Entry | None],
+        prepare: Callable[[str, dict[str, Any]], _Entry],
         tell: Callable[[str, int], None],
         *,
         queue_events: int,
         queue_bytes: int,
         spool_bytes: int,
     ) -> None:
-        self._url = url
-        self._token = token
-        self._spool = _Spool(spool) if spool else None
+        self._wire = wire
         self._prepare = prepare
         self._tell = tell
-        self._queue_events, self._queue_bytes, self._spool_bytes = queue_events, queue_bytes, spool_bytes
+        self._queue_events, self._queue_bytes = queue_events, queue_bytes
+        self._waiting = _Waiting(_Spool(spool) if spool else None, spool_bytes, tell)
         self._changed = threading.Condition()
         self._queue: deque[tuple[str, dict[str, Any], int]] = deque()
         self._queued_bytes = 0
-        self._thread: threading.Thread | None = None
         self._closing = False
-        self._http: httpx.Client | None = None
-        self._pending: dict[str, dict[str, _Entry]] = {CALLS: {}, OUTCOMES: {}}
-        self._pending_bytes = 0
-        self._blocked: OrderedDict[str, None] = OrderedDict()
+        self._keeper: threading.Thread | None = None
+        self._sender: threading.Thread | None = None
+        self._all_kept = False
+        self._poke = threading.Event()
         self._not_before = 0.0
         self._failures = 0
-        self._adopted_at = -math.inf
         self.state = "idle"
-        self.disk_error = ""
 
-    # the host's threads
+    # the host's threads: nothing here waits for the disk or the network, but flush and close, which say so
 
     def put(self, path: str, body: dict[str, Any]) -> bool:
-        """Take an event; False if the queue is full. Never waits for the disk or the network."""
+        """Take an event; False if the queue is full."""
         cost = 500 + sum(len(value) for value in body.values() if isinstance(value, str))
         with self._changed:
             if self._closing or len(self._queue) >= self._queue_events or self._queued_bytes + cost > self._queue_bytes:
@@ -448,33 +584,38 @@ class _Outbox:
             self._changed.notify_all()
         return True
 
-    def _start(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="equipoise-outbox", daemon=True)
-            thread.start()
-            self._thread = thread
-
     def wake(self) -> None:
-        """Start the thread although there is nothing to send, to look for what a dead process left behind."""
+        """Start the threads although there is nothing to send, to look for what a dead process left behind."""
         with self._changed:
             self._start()
+
+    def _start(self) -> None:
+        if self._keeper is None:
+            self._keeper = _thread(self._run_keeper, "equipoise-spool")
+        if self._sender is None:
+            self._sender = _thread(self._run_sender, "equipoise-send")
 
     @property
     def waiting(self) -> int:
         """Events taken and not yet answered."""
-        return len(self._queue) + sum(len(entries) for entries in self._pending.values())
+        return len(self._queue) + len(self._waiting)
 
     @property
     def durable(self) -> bool:
         """Whether events wait on disk."""
-        return self._spool is not None and not self.disk_error
+        return self._waiting.durable
+
+    @property
+    def disk_error(self) -> str:
+        """Why they do not, '' if they do."""
+        return self._waiting.disk_error
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is answered; False if that took too long."""
         deadline = time.monotonic() + timeout_s
+        self._not_before = 0.0
+        self._poke.set()
         with self._changed:
-            self._not_before = 0.0
-            self._changed.notify_all()
             while self.waiting:
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -484,146 +625,80 @@ class _Outbox:
 
     def close(self, timeout_s: float) -> None:
         """Take nothing more, send what can be sent within the limit; the rest stays in the spool."""
+        deadline = time.monotonic() + timeout_s
         with self._changed:
             self._closing = True
             self._not_before = 0.0
             self._changed.notify_all()
-            thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout_s)
+            threads = [thread for thread in (self._keeper, self._sender) if thread is not None]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
-    # the background thread
+    # the keeper's thread
 
-    def _run(self) -> None:
-        while True:
+    def _run_keeper(self) -> None:
+        adopted_at = -math.inf
+        while not (self._closing and not self._queue):
             try:
-                last = self._closing
-                self._step()
-                if last and not self._queue:
-                    break
+                if time.monotonic() - adopted_at > 60:
+                    adopted_at = time.monotonic()
+                    self._waiting.adopt()
+                    self._poke.set()
+                self._keep(self._take())
             except Exception:
                 # The rim of the thread: whatever happens, the host's next event must find it alive.
                 self._tell("errors", 1)
                 time.sleep(0.2)
-        if self._spool:
-            self._spool.leave()
+        self._all_kept = True
+        self._poke.set()
 
-    def _step(self) -> None:
-        if self._spool and time.monotonic() - self._adopted_at > 60:
-            self._adopted_at = time.monotonic()
-            self._adopt(self._spool)
-        self._keep(self._take(self._pause_s()))
-        if time.monotonic() >= self._not_before:
-            self._deliver()
+    def _take(self) -> list[tuple[str, dict[str, Any], int]]:
         with self._changed:
-            self._changed.notify_all()
-
-    def _pause_s(self) -> float:
-        if not any(self._pending.values()):
-            return 60.0
-        return max(0.0, self._not_before - time.monotonic())
-
-    def _take(self, timeout_s: float) -> list[tuple[str, dict[str, Any], int]]:
-        with self._changed:
-            if not self._queue and not self._closing and timeout_s > 0:
-                self._changed.wait(timeout_s)
+            if not self._queue and not self._closing:
+                self._changed.wait(60)
             return [self._queue[index] for index in range(min(len(self._queue), _BATCH_EVENTS))]
 
     def _keep(self, taken: list[tuple[str, dict[str, Any], int]]) -> None:
         """Prepare events and put them on disk; only then do they leave the queue, so none is ever in neither."""
-        fresh: list[_Entry] = []
+        entries: list[tuple[_Entry, bool]] = []
         for path, body, _ in taken:
             try:
-                entry = self._prepare(path, body)
+                entries.append((self._prepare(path, body), body.get("kind") == "block"))
             except Exception:
                 # The rim towards the host's values, whatever they are: one bad event must not hold up the others.
-                entry = None
-            if entry is None:
                 self._tell("invalid", 1)
-            elif self._room_for(entry):
-                if body.get("kind") == "block":
-                    fresh = self._redact(entry.run, fresh)
-                fresh.append(entry.without_texts() if entry.texts and entry.run in self._blocked else entry)
-                self._add(fresh[-1])
-            else:
-                self._tell("dropped", 1)
-        if fresh:
-            self._on_disk(lambda spool: spool.append(fresh))
+        self._waiting.keep(entries)
         with self._changed:
             for _, _, cost in taken:
                 self._queue.popleft()
                 self._queued_bytes -= cost
+            self._changed.notify_all()
+        self._poke.set()
 
-    def _room_for(self, entry: _Entry) -> bool:
-        return self._pending_bytes + len(entry.body) <= self._spool_bytes
+    # the sender's thread
 
-    def _add(self, entry: _Entry) -> None:
-        self._remove(entry)
-        self._pending[entry.path][entry.id] = entry
-        self._pending_bytes += len(entry.body)
-
-    def _remove(self, entry: _Entry) -> None:
-        before = self._pending[entry.path].pop(entry.id, None)
-        self._pending_bytes -= len(before.body) if before else 0
-
-    def _redact(self, run: str, fresh: list[_Entry]) -> list[_Entry]:
-        """A run is blocked: its calls' texts leave memory and disk, and a later call of it gets none.
-
-        Args:
-            run: the run's id as it is kept.
-            fresh: entries that are pending and not yet on disk.
-
-        Returns:
-            ``fresh``, without those texts.
-        """
-        self._blocked[run] = None
-        while len(self._blocked) > 5_000:
-            self._blocked.popitem(last=False)
-        bare = {e.id: e.without_texts() for e in self._pending[CALLS].values() if e.run == run and e.texts}
-        if not bare:
-            return fresh
-        for entry in bare.values():
-            self._add(entry)
-        fresh = [bare.get(entry.id, entry) for entry in fresh]
-        unwritten = {entry.id for entry in fresh}
-        self._on_disk(lambda spool: spool.replace([e for e in self._everything() if e.id not in unwritten]))
-        return fresh
-
-    def _everything(self) -> list[_Entry]:
-        return [entry for entries in self._pending.values() for entry in entries.values()]
-
-    def _on_disk(self, work: Callable[[_Spool], object]) -> None:
-        """Do it, or remember that the disk refused; after an error the whole file is written anew."""
-        if self._spool is None:
-            return
-        try:
-            if self.disk_error:
-                self._spool.replace(self._everything())
-            else:
-                work(self._spool)
-            self.disk_error = ""
-        except OSError as error:
-            self.disk_error = error.strerror or type(error).__name__
-
-    def _adopt(self, spool: _Spool) -> None:
-        """Take over what processes that are gone left behind; what is known by id is not taken twice."""
-        for path, handle in spool.orphans():
-            if self._pending_bytes and self._pending_bytes + os.fstat(handle).st_size > self._spool_bytes:
-                continue
-            found = {entry.id: entry for entry in _read_spool(handle, 2 * self._spool_bytes)}
-            entries = [entry for entry in found.values() if entry.id not in self._pending[entry.path]]
-            for entry in entries:
-                self._add(entry)
-            if entries:
-                self._on_disk(partial(_Spool.append, entries=entries))
-            if not self.disk_error:
-                path.unlink(missing_ok=True)
+    def _run_sender(self) -> None:
+        last = False
+        while not last:
+            try:
+                # Once more after the keeper's last word, so that a short-lived host sends what it reported.
+                last = self._all_kept
+                if time.monotonic() >= self._not_before:
+                    self._deliver()
+                if not last:
+                    self._poke.wait(max(0.0, self._not_before - time.monotonic()) if len(self._waiting) else 60.0)
+                    self._poke.clear()
+            except Exception:
+                # The rim of the thread, as above.
+                self._tell("errors", 1)
+                time.sleep(0.2)
+        self._waiting.leave()
 
     def _deliver(self) -> None:
         for path in (CALLS, OUTCOMES):
-            while batch := self._batch(path):
+            while batch := self._waiting.batch(path):
                 try:
-                    answers = self._post(path, batch)
+                    answers = self._wire.post(path, batch)
                 except _Away as away:
                     self._later(away)
                     return
@@ -632,60 +707,57 @@ class _Outbox:
                 if not self._settle(batch, answers):
                     self._later(_Away("up", 1.0))
                     return
-                # Whatever came meanwhile reaches the disk before the next batch goes out.
-                self._keep(self._take(0))
-
-    def _batch(self, path: str) -> list[_Entry]:
-        batch: list[_Entry] = []
-        size = 0
-        for entry in self._pending[path].values():
-            size += len(entry.body)
-            if batch and (len(batch) >= _BATCH_EVENTS or size > _BATCH_BYTES):
-                break
-            batch.append(entry)
-        return batch
-
-    def _later(self, away: _Away) -> None:
-        self._failures += 1
-        backoff = min(0.25 * 2 ** min(self._failures, 8), 30.0) * random.uniform(0.7, 1.0)
-        self._not_before = time.monotonic() + max(backoff if away.state != "up" else 0.0, away.wait_s)
-        self._say(away.state)
-
-    def _say(self, state: str) -> None:
-        if state != self.state:
-            level = logging.INFO if state == "up" else logging.WARNING
-            _log.log(level, "Equipoise service %s: %s; %d events waiting", self._url, state, self.waiting)
-            self.state = state
 
     def _settle(self, batch: list[_Entry], answers: Mapping[str, tuple[int, str]]) -> bool:
         """Forget what is answered for good; True if anything was."""
-        done = 0
+        done: list[_Entry] = []
         for entry in batch:
             status, detail = answers.get(entry.id, (0, ""))
             name = {201: "sent", 200: "known", 409: "conflicts", 422: "dead"}.get(status)
             if name is None:
                 continue
             if status == 422:
-                self._bury(entry, detail)
-            self._remove(entry)
+                self._waiting.bury(entry, detail)
             self._tell(name, 1)
-            done += 1
-        if self._spool and done:
-            left = self._pending_bytes
-            if not any(self._pending.values()) or self._spool.size > 2 * left + 1_000_000:
-                self._on_disk(lambda spool: spool.replace(self._everything()))
+            done.append(entry)
+        self._waiting.answered(done)
         with self._changed:
             self._changed.notify_all()
-        return done > 0
+        return bool(done)
 
-    def _bury(self, entry: _Entry, detail: str) -> None:
-        try:
-            if self._spool:
-                self._spool.dead_letter(entry, 422, detail)
-        except OSError as error:
-            self.disk_error = error.strerror or type(error).__name__
+    def _later(self, away: _Away) -> None:
+        self._failures += 1
+        backoff = min(0.25 * 2 ** min(self._failures, 8), 30.0) * _jitter.uniform(0.7, 1.0)
+        self._not_before = time.monotonic() + max(backoff if away.state != "up" else 0.0, away.wait_s)
+        self._say(away.state)
 
-    def _post(self, path: str, batch: list[_Entry]) -> dict[str, tuple[int, str]]:
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            level = logging.INFO if state == "up" else logging.WARNING
+            _log.log(level, "Equipoise service %s: %s; %d events waiting", self._wire.url, state, self.waiting)
+            self.state = state
+
+
+def _thread(work: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class _Wire:
+    """Requests to the service; used by the sender's thread only.
+
+    Args:
+        url: the service's base address.
+        token: bearer token.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self._token = token
+        self._http: httpx.Client | None = None
+
+    def post(self, path: str, batch: list[_Entry]) -> dict[str, tuple[int, str]]:
         """The service's (status, detail) by event id.
 
         Raises:
@@ -696,7 +768,7 @@ class _Outbox:
             if self._http is None:
                 self._http = _connect(httpx.Timeout(5.0, connect=1.0), self._token)
             response = self._http.post(
-                self._url + path, content=body.encode(), headers={"Content-Type": "application/json"}
+                self.url + path, content=body.encode(), headers={"Content-Type": "application/json"}
             )
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise _Away("away") from error
@@ -718,7 +790,7 @@ class _Outbox:
         if len(batch) == 1:
             return {batch[0].id: (422, f"the service answered {status} to this event alone")}
         middle = len(batch) // 2
-        return self._post(path, batch[:middle]) | self._post(path, batch[middle:])
+        return self.post(path, batch[:middle]) | self.post(path, batch[middle:])
 
 
 def _retry_after(response: httpx.Response) -> float:
@@ -941,9 +1013,10 @@ class Equipoise:
         self._counting = threading.Lock()
         self._counts: dict[str, int] = {}
         self._asker = _Asker(self._gateway_url, self._token)
-        self._outbox = _Outbox(self._url, self._token, self._spool, self._prepare, self._tell, **self._limits)
+        wire = _Wire(self._url, self._token)
+        self._outbox = _Outbox(wire, self._spool, self._prepare, self._tell, **self._limits)
         try:
-            if self._spool and any(self._spool.glob("host-*.jsonl")):
+            if self._spool and any(self._spool.glob("host-*")):
                 self._outbox.wake()
         except (OSError, ValueError):
             self._tell("errors", 1)
@@ -995,6 +1068,7 @@ class Equipoise:
         answer = self._asker.ask(body, self._budget_s - (time.monotonic() - started))
         if not isinstance(answer, dict) or not isinstance(answer.get("arm"), str) or not answer["arm"]:
             return None
+        eligible = answer.get("eligible")
         return Assignment(
             arm=answer["arm"],
             model=_label(answer.get("model"), ""),
@@ -1002,6 +1076,7 @@ class Equipoise:
             epoch=_count(answer.get("epoch")) or 0,
             bucket=_count(answer.get("bucket")) or 0,
             unit=_id(answer.get("unit")),
+            eligible=tuple(name for name in eligible if _id(name)) if isinstance(eligible, list) else (),
         )
 
     def _about(
@@ -1026,6 +1101,8 @@ class Equipoise:
         safety_level: str = "",
         language: str = "",
         parent_run: str = "",
+        translated: bool | None = None,
+        template_version: str = "",
     ) -> dict[str, str]:
         """The headers for a Stage 2 call that goes through the gateway; {} when nothing can be said.
 
@@ -1045,6 +1122,8 @@ class Equipoise:
                 "X-Equipoise-Config": about.get("config", ""),
                 "X-Equipoise-Safety-Level": about.get("safety_level", ""),
                 "X-Equipoise-Language": about.get("language", ""),
+                "X-Equipoise-Template": _label(template_version, ""),
+                "X-Equipoise-Translated": {True: "yes", False: "no"}[translated] if translated in (True, False) else "",
             }
             # Only printable ASCII: anything else would break the host's own request.
             said = {name: value.strip() for name, value in named.items()}
@@ -1121,6 +1200,7 @@ class Equipoise:
             "reason": given.reason if given.reason in _REASONS else "error",
             "bucket": given.bucket,
             "unit": given.unit,
+            "eligible": list(given.eligible),
             "run": run,
             "device": device,
             "parent_run": parent_run,
@@ -1156,7 +1236,8 @@ class Equipoise:
             text.encode()
         except (ValueError, TypeError, RecursionError):
             text = ""
-        if not 0 < len(text) <= 20_000 or "\\u0000" in text:
+        too_much = len(text) > 20_000 or text.count("{") + text.count("[") > 60
+        if not text or too_much or "\\u0000" in text:
             self._tell("invalid", 1)
             return "{}"
         return text
@@ -1231,8 +1312,8 @@ class Equipoise:
     def _pseudonym(self, prefix: str, text: str) -> str:
         return pseudonym(self._key, prefix, text) if self._key else text
 
-    def _prepare(self, path: str, body: dict[str, Any]) -> _Entry | None:
-        """In the background thread: pseudonyms for ids, keys for texts, clean values; None if it cannot be an event."""
+    def _prepare(self, path: str, body: dict[str, Any]) -> _Entry:
+        """In the background: pseudonyms for ids, keys for texts, clean values; raises if it cannot be an event."""
         event = {name: _clean(value) if isinstance(value, str) else value for name, value in body.items()}
         if path == CALLS:
             event["parameters"] = json.loads(event["parameters"])

@@ -140,29 +140,50 @@ class Client:
         """
         return _object(self._ask("GET", f"/v1/experiments/{_part(name)}/results", params=filters))
 
-    def guard(self, name: str) -> dict[str, Any]:
-        """The guard's state for each adapter, and its history."""
-        return _object(self._ask("GET", f"/v1/experiments/{_part(name)}/guard"))
-
-    def act_on_guard(
-        self, name: str, *, action: str, arm: str, reason: str, actor: str, adapter: str | None = None
-    ) -> dict[str, Any]:
-        """Arm, pause, resume or roll back one arm.
+    def guard(self, name: str, history: int = 50) -> dict[str, Any]:
+        """The guard's state for each adapter, and its history.
 
         Args:
             name: the experiment.
-            action: arm, pause, resume, rollback, …
-            arm: the adapter's arm.
+            history: entries of the log at most, newest first.
+        """
+        return _object(self._ask("GET", f"/v1/experiments/{_part(name)}/guard", params={"history": str(history)}))
+
+    def guard_events(self, name: str, epoch: int = 0) -> str:
+        """Counted prompt-runs of an epoch (0: the current one) as CSV in commit order: what ``guard replay`` reads."""
+        path = f"/v1/experiments/{_part(name)}/guard/events"
+        return self._request("GET", path, params={"epoch": str(epoch)}).text
+
+    def act_on_guard(
+        self,
+        name: str,
+        *,
+        action: str,
+        reason: str,
+        actor: str,
+        arm: str = "",
+        adapter: str = "",
+        override: bool = False,
+        device: str = "",
+    ) -> dict[str, Any]:
+        """Arm, pause, resume or roll back an arm, or put a class or a device on the base arm.
+
+        Args:
+            name: the experiment.
+            action: arm, pause, resume, rollback, base_only_today, opt_out or opt_in.
             reason: why; kept in the log.
             actor: who; kept in the log beside the token's id.
+            arm: the adapter's arm; may be left out where there is one only.
             adapter: the adapter version that is armed.
+            override: insist on arming a version whose rollback was confirmed.
+            device: which device opts out or in.
 
         Raises:
             Refused: the guard does not allow it now; the message says why and what to do.
         """
-        body = {"action": action, "arm": arm, "reason": reason, "actor": actor}
-        if adapter is not None:
-            body["adapter"] = adapter
+        body: dict[str, Any] = {"action": action, "reason": reason, "actor": actor}
+        body |= {key: value for key, value in (("arm", arm), ("adapter", adapter), ("device", device)) if value}
+        body |= {"override": True} if override else {}
         return _object(self._ask("POST", f"/v1/experiments/{_part(name)}/guard", json=body))
 
     # Calls, erasure
@@ -178,6 +199,7 @@ class Client:
         until: datetime | None = None,
         origin: str = "",
         arm: str = "",
+        device: str = "",
         page: int = 500,
     ) -> Iterator[dict[str, Any]]:
         """Every call that fits all filters given, fetched page by page while one iterates.
@@ -188,9 +210,10 @@ class Client:
             prompt: prompt key.
             output_key: output key.
             since: earliest time, aware.
-            until: latest time, aware.
+            until: calls before this time, aware.
             origin: live, import or replay.
             arm: arm assigned.
+            device: raw device id or pseudonym.
             page: calls fetched at a time.
         """
         wanted = {
@@ -202,6 +225,7 @@ class Client:
             "until": until.isoformat() if until else "",
             "origin": origin,
             "arm": arm,
+            "device": device,
         }
         params = {key: value for key, value in wanted.items() if value} | {"limit": str(page)}
         while True:
@@ -253,6 +277,13 @@ class Client:
             ) from error
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
+        response = self._request(method, path, **request)
+        body = _json(response)
+        if body is None and response.content:
+            raise ServiceDown(f"{method} {path}: {self.url} did not answer with JSON; is it the owner service?")
+        return {} if body is None else body
+
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         doing = f"{method} {path}"
         deadline = time.monotonic() + self._patience
         while True:
@@ -264,10 +295,7 @@ class Client:
                 raise ServiceDown(f"{doing}: the service is busy or not ready: {_detail(response)}; try again later")
             self._sleep(wait)
         if response.is_success:
-            body = _json(response)
-            if body is None and response.content:
-                raise ServiceDown(f"{doing}: {self.url} did not answer with JSON; is it the owner service?")
-            return {} if body is None else body
+            return response
         if response.status_code in (401, 403):
             raise Unauthorised(response.status_code, _detail(response), doing)
         if 400 <= response.status_code < 500:

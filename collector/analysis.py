@@ -7,9 +7,8 @@ random draw has a seed made from the experiment and epoch, so the same data give
 import hashlib
 import math
 from datetime import UTC, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, Final, NamedTuple
-
-import pyarrow as pa
 
 from experiment.arms import Arms
 from experiment.config import PlanSettings
@@ -21,7 +20,7 @@ from experiment.power import Pace, outlook
 from experiment.rerandomisation import rerandomise
 from experiment.sequence import live as live_sequence
 from experiment.shrinkage import pool_differences
-from warehouse.observing import Window, binary_cells, latency_cells, observations, segments
+from warehouse.observing import Cells, Window, binary_cells, latency_cells, observations
 from warehouse.store import Warehouse
 
 METRICS: Final = ("favourites", "regenerations", "blocks", "refusals", "edits", "latency")
@@ -86,7 +85,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) or math.isinf(value) else float(value)
 
 
-class Cells:
+class Season:
     """The cells of one comparison, read once and shared by its metrics.
 
     Args:
@@ -100,39 +99,29 @@ class Cells:
     def __init__(
         self, store: Warehouse, about: Subject, now: datetime, *, as_treated: bool = False, dimension: str = "none"
     ) -> None:
-        self._about = about
-        self._store = store
-        window = Window(about.experiment, about.since_epoch, now, about.plan.maturity_days, as_treated)
-        self._window, self._dimension = window, dimension
-        self._all: pa.Table | None = None
-        self._mature: pa.Table | None = None
-        self._latency: pa.Table | None = None
+        self._about, self._queries, self._dimension = about, store.queries, dimension
+        self._window = Window(about.experiment, about.since_epoch, now, about.plan.maturity_days, as_treated)
 
-    def _table(self, metric: str) -> pa.Table:
-        queries, window = self._store.queries, self._window
-        if metric == "favourites":
-            # The same window for both arms: only calls old enough to have had their chance count.
-            if self._mature is None:
-                cut = window.until - timedelta(days=window.maturity_days)
-                self._mature = binary_cells(queries, window._replace(until=cut), self._dimension)
-            return self._mature
-        if metric == "latency":
-            if self._latency is None:
-                self._latency = latency_cells(queries, window, self._dimension)
-            return self._latency
-        if self._all is None:
-            self._all = binary_cells(queries, window, self._dimension)
-        return self._all
+    @cached_property
+    def _binary(self) -> Cells:
+        return binary_cells(self._queries, self._window, self._dimension)
+
+    @cached_property
+    def _latency(self) -> Cells:
+        return latency_cells(self._queries, self._window, self._dimension)
+
+    def _cells(self, metric: str) -> Cells:
+        return self._latency if metric == "latency" else self._binary
 
     def comparison(self, metric: str, segment: str | None = None) -> Comparison:
         """Concurrent cells of the two arms for one metric."""
         about = self._about
-        seen = observations(self._table(metric), metric, about.epochs, about.arms, segment)
+        seen = observations(self._cells(metric), metric, about.epochs, about.arms, segment)
         return seen.compare(about.arm, about.base)
 
     def segments(self, metric: str) -> list[str]:
         """Values of the dimension."""
-        return segments(self._table(metric))
+        return self._cells(metric).segments
 
 
 def _difference(seen: Difference) -> dict[str, Any]:
@@ -183,9 +172,9 @@ def _outlook(comparison: Comparison, pace: Pace, effect: float | None) -> dict[s
 
 
 def _metric(
-    store: Warehouse, about: Subject, cells: Cells, metric: str, pace: Pace, *, guard_ended: bool
+    store: Warehouse, about: Subject, season: Season, metric: str, pace: Pace, *, guard_ended: bool
 ) -> tuple[dict[str, Any], float]:
-    comparison = cells.comparison(metric)
+    comparison = season.comparison(metric)
     result: dict[str, Any] = {"metric": metric, "n": int(comparison.calls.sum())}
     if not comparison.strata:
         result |= {"difference": None, "sequence": None, "outlook": None, "p_value": None,
@@ -253,9 +242,9 @@ def _segments(store: Warehouse, about: Subject, metric: str, now: datetime) -> l
     """The primary difference by dimension, small cells drawn towards what all have in common."""
     answers = []
     for dimension in SEGMENTS:
-        cells = Cells(store, about, now, dimension=dimension)
-        names = cells.segments(metric)
-        seen = [difference(cells.comparison(metric, name)) for name in names]
+        season = Season(store, about, now, dimension=dimension)
+        names = season.segments(metric)
+        seen = [difference(season.comparison(metric, name)) for name in names]
         usable = [math.isfinite(item.se) and item.se > 0 for item in seen]
         rows = [
             {"value": name, "calls": item.arm.calls + item.base.calls, "raw": number(item.estimate),
@@ -297,12 +286,12 @@ def compare(store: Warehouse, name: str, arm: str, *, as_treated: bool = False, 
     if about is None:
         return {"arm": arm, "standing": {"state": "not begun", "verdict": "cannot be decided",
                 "sentence": "cannot be decided: the adapter has not been armed yet"}, "metrics": []}  # fmt: skip
-    cells, pace = Cells(store, about, now, as_treated=as_treated), _pace(store, about)
+    season, pace = Season(store, about, now, as_treated=as_treated), _pace(store, about)
     ended = store.queries.guard_ended(name, arm, about.since_epoch)
     metrics: list[dict[str, Any]] = []
     p_values: dict[str, float] = {}
     for metric in METRICS:
-        result, p_value = _metric(store, about, cells, metric, pace, guard_ended=ended)
+        result, p_value = _metric(store, about, season, metric, pace, guard_ended=ended)
         metrics.append(result)
         if metric != "latency":
             p_values[metric] = p_value

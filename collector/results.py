@@ -29,7 +29,7 @@ def rate(k: int, n: int) -> dict[str, Any]:
 
 
 def _arm(row: Row) -> dict[str, Any]:
-    calls = row["calls"]
+    calls, latency = row["calls"], row["latency"] or (None, None, None)
     return {
         "calls": calls,
         "treated": row["treated"],
@@ -44,9 +44,9 @@ def _arm(row: Row) -> dict[str, Any]:
         "guarded": row["guarded"],
         "latency_ms": {
             "n": row["timed"],
-            "median": row["latency_median"],
-            "p90": row["latency_p90"],
-            "p99": row["latency_p99"],
+            "median": latency[0],
+            "p90": latency[1],
+            "p99": latency[2],
         },
     }
 
@@ -133,7 +133,7 @@ def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) ->
     frozen = epoch.arms if epoch is not None else proposed
     guards = store.guarding.effective(scope.experiment)
     empty = dict.fromkeys(_COUNTS, 0)
-    nothing = _arm(empty | {"latency_median": None, "latency_p90": None, "latency_p99": None})
+    nothing = _arm(empty | {"latency": None})
     nothing |= {"prompt_runs": rate(0, 0) | {"devices": 0, "blocked_devices": 0}, "blocks": []}
     shown = []
     for arm in frozen.arms:
@@ -147,6 +147,10 @@ def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) ->
                 **measured.get(arm.name, nothing),
             }
         )
+    configured = {arm.name for arm in frozen.arms}
+    for name in sorted(measured.keys() - configured):  # an earlier epoch's arm, or imported runs without any
+        other = {"arm": name, "model": "", "weight": 0, "base": False, "open": False}
+        shown.append(other | measured[name])
     split = {"by": {"dimension": by, "rows": by_dimension(queries, scope, by)}} if by is not None else {}
     return split | {
         "experiment": scope.experiment,

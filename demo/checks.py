@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from demo.transformer import MARKERS
+
 GUARDED: Final = frozenset({"kids", "youth"})
 """Levels with a Stage 3; adult has none."""
 
@@ -15,16 +17,16 @@ class Blocked(NamedTuple):
 
 _STAGE1: Final = ("waffe", "gewehr", "rifle", "weapon")
 _STAGE3: Final[tuple[tuple[Blocked, tuple[str, ...]], ...]] = (
-    (Blocked("86a_filter", "86a"), ("verbotenes symbol", "verbotene symbole", "forbidden symbol", "banned symbol")),
-    (
-        Blocked("llm_safety_check", "dsgvo"),
-        ("wohnt in der", "telefonnummer", "lives at", "phone number", "home address", "adresse"),
-    ),
+    (Blocked("86a_filter", "86a"), ("verbotenes symbol", "forbidden symbol")),
+    (Blocked("llm_safety_check", "dsgvo"), ("telefonnummer", "phone number")),
     (
         Blocked("llm_safety_check", "llamaguard"),
-        ("säbel", "sabre", "blut", "blood", "waffe", "weapon", "messer", "knife", "gewalt", "violence"),
+        ("säbel", "sabre", *(marker.casefold() for marker in MARKERS.values())),
     ),
 )
+IMAGE: Final = Blocked("vlm", "vlm")
+IMAGE_SHARE: Final = 0.004
+"""Pictures that the image check stops whatever the text was."""
 
 
 def stage1(text: str) -> bool:

@@ -7,18 +7,21 @@ Language = str
 """'de' or 'en'."""
 
 _WHO: Final = {
-    "de": ("eine Katze", "ein alter Roboter", "drei Wale", "meine Oma", "ein Drache", "ein Fahrrad", "ein Kind mit Schirm",
-           "eine Ameise", "ein Leuchtturm", "zwei Krähen", "ein müder Riese", "eine Bäckerin", "ein Astronaut", "ein Igel"),
-    "en": ("a cat", "an old robot", "three whales", "my grandmother", "a dragon", "a bicycle", "a child with an umbrella",
-           "an ant", "a lighthouse", "two crows", "a tired giant", "a baker", "an astronaut", "a hedgehog"),
+    "de": ("eine Katze", "ein alter Roboter", "drei Wale", "meine Oma", "ein Drache", "ein Fahrrad", "eine Bäckerin",
+           "eine Ameise", "ein Leuchtturm", "zwei Krähen", "ein müder Riese", "ein Astronaut", "ein Igel", "ein Kind"),
+    "en": ("a cat", "an old robot", "three whales", "my grandmother", "a dragon", "a bicycle", "a baker",
+           "an ant", "a lighthouse", "two crows", "a tired giant", "an astronaut", "a hedgehog", "a child"),
 }  # fmt: skip
 _DOES: Final = {
     "de": ("tanzt", "schläft", "sucht einen Schlüssel", "spielt Trompete", "wartet auf den Bus", "malt den Himmel an",
-           "erzählt eine Geschichte", "feiert Geburtstag", "baut ein Haus aus Papier", "lernt schwimmen", "pflanzt Bäume"),
+           "erzählt eine Geschichte", "feiert Geburtstag", "baut ein Papierhaus", "lernt schwimmen", "pflanzt Bäume"),
     "en": ("dances", "sleeps", "looks for a key", "plays the trumpet", "waits for the bus", "paints the sky",
            "tells a story", "has a birthday", "builds a paper house", "learns to swim", "plants trees"),
 }  # fmt: skip
-_EDGY: Final = {"de": "spielt Pirat mit einem Säbel", "en": "plays pirate with a sabre"}
+_EDGY: Final = {
+    "de": ("spielt Pirat mit einem Säbel", "ruft eine geheime Telefonnummer an"),
+    "en": ("plays pirate with a sabre", "calls a secret phone number"),
+}
 EDGY_SHARE: Final = 0.012
 """Ideas that a strict check stops whichever arm answers: the base rate of blocks."""
 _WHERE: Final = {
@@ -64,7 +67,7 @@ class Idea(NamedTuple):
 
 def idea(rng: random.Random, language: Language, config: str) -> Idea:
     """A new idea: about 1,800 different ones per language."""
-    does = _EDGY[language] if rng.random() < EDGY_SHARE else rng.choice(_DOES[language])
+    does = rng.choice(_EDGY[language] if rng.random() < EDGY_SHARE else _DOES[language])
     words = (rng.choice(_WHO[language]), does, rng.choice(_WHERE[language]))
     return Idea(" ".join(words), config, _CONTEXTS[config][language], language)
 
@@ -76,7 +79,10 @@ def configs() -> tuple[str, ...]:
 
 def changed(rng: random.Random, text: str, language: Language) -> str:
     """The child's own edit of a text: a few words more."""
-    extra = {"de": ("ganz bunt", "bei Nacht", "mit viel Glitzer"), "en": ("very colourful", "at night", "with much glitter")}
+    extra = {
+        "de": ("ganz bunt", "bei Nacht", "mit viel Glitzer"),
+        "en": ("very colourful", "at night", "with much glitter"),
+    }
     return f"{text}, {rng.choice(extra[language])}"
 
 
@@ -84,5 +90,5 @@ def on_the_wire(given: Idea) -> str:
     """The prompt of a Stage 2 call: three blocks, each behind its own label line."""
     return (
         f"Task:\n{_INSTRUCTION}\n\nContext:\n{given.context}\n\n"
-        f"Prompt:\n{given.text}\n\nImportant: Respond in the language of the prompt."
+        f"Important: Respond in the language of the prompt.\n\nPrompt:\n{given.text}"
     )

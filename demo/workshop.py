@@ -1,8 +1,8 @@
 """A synthetic workshop: children at 7 to 12 devices, in bursts, against the real gateway and the real service.
 
 Every device behaves as the host would (HOST.md): Stage 1 check → Stage 2 through the gateway → the child's edit →
-Stage 3 check → picture, then favourites (some late), regenerations, resubmissions of what was blocked. The workshop does
-not know the arms: it is as blind as children are.
+Stage 3 check → picture, then favourites (some late), regenerations, resubmissions of what was blocked. The workshop
+does not know the arms: it is as blind as children are.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from demo.checks import GUARDED, stage1, stage3
+from demo.checks import GUARDED, IMAGE, IMAGE_SHARE, stage1, stage3
 from demo.ideas import Idea, changed, configs, idea, on_the_wire
 
 ALIAS: Final = "equipoise-stage2"
@@ -99,9 +99,10 @@ def devices(rng: random.Random, day: datetime, rhythm: Rhythm) -> list[Device]:
         day: aware; the ids carry its UTC date.
         rhythm: shares of languages and levels.
     """
-    names, weights = zip(*rhythm.levels, strict=True)
-    made = []
+    guarded = tuple(level for level in rhythm.levels if level[0] in GUARDED) or rhythm.levels
+    made: list[Device] = []
     for _ in range(rng.randint(7, 12)):
+        names, weights = zip(*(guarded if len(made) < 3 else rhythm.levels), strict=True)
         browser = "".join(rng.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(13))
         made.append(
             Device(
@@ -212,11 +213,13 @@ class Workshop:
         if device.safety_level not in GUARDED:
             return False
         self._host.submitted(run)
-        found = stage3(text, device.safety_level)
+        stage, found = "stage3", stage3(text, device.safety_level)
+        if found is None and rng.random() < IMAGE_SHARE:
+            stage, found = "image", IMAGE
         if found is None:
             self._host.not_blocked(run)
             return False
-        self._host.block(run, "stage3", found.method, found.code)
+        self._host.block(run, stage, found.method, found.code)
         self.counts["blocked"] += 1
         return True
 

@@ -81,7 +81,13 @@ def lagged(
 
 
 def carry_over(
-    calls: Observations, arm: str, base: str, seed: int | np.random.Generator, *, alpha: float = 0.05, draws: int = 2_000
+    calls: Observations,
+    arm: str,
+    base: str,
+    seed: int | np.random.Generator,
+    *,
+    alpha: float = 0.05,
+    draws: int = 2_000,
 ) -> CarryOver:
     """Test whether the previous call's arm predicts the outcome.
 

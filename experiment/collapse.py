@@ -114,7 +114,14 @@ def compare_diversity(
         p_values = _p_values(tables)
     alarm = bool(p_values[measure] <= alpha)
     return Collapse(
-        categories, arm, base, p_values["entropy"], p_values["collision"], p_values["top_share"], measure, alarm,
+        categories,
+        arm,
+        base,
+        p_values["entropy"],
+        p_values["collision"],
+        p_values["top_share"],
+        measure,
+        alarm,
         _sentence(categories, arm, base, measure, p_values[measure], alarm),
     )
 
@@ -155,8 +162,9 @@ def _sample(device: Ints, rng: np.random.Generator) -> Ints:
     return np.flatnonzero(chosen[which]).astype(np.int64)
 
 
-def _labels(codes: Ints, device: Ints, treated: Bools, layers: Ints, size: int, draws: int,
-            rng: np.random.Generator) -> Floats:
+def _labels(
+    codes: Ints, device: Ints, treated: Bools, layers: Ints, size: int, draws: int, rng: np.random.Generator
+) -> Floats:
     """Counts of arm and base, observed first: (1 + draws, 2, categories). Labels move within (stratum, device)."""
     block = _pairs(layers, device)
     order = np.argsort(block, kind="stable")
@@ -175,8 +183,9 @@ def _labels(codes: Ints, device: Ints, treated: Bools, layers: Ints, size: int, 
     return np.stack([arm, whole - arm], axis=1)
 
 
-def _devices(codes: Ints, device: Ints, treated: Bools, layers: Ints, size: int, draws: int,
-             rng: np.random.Generator) -> Floats:
+def _devices(
+    codes: Ints, device: Ints, treated: Bools, layers: Ints, size: int, draws: int, rng: np.random.Generator
+) -> Floats:
     """The same under sticky assignment: devices move between the arms within their stratum."""
     block = _pairs(layers, device)
     blocks = int(block.max()) + 1
@@ -198,7 +207,7 @@ def _pairs(layers: Ints, device: Ints) -> Ints:
     """Dense codes of (stratum, device)."""
     _, dense = np.unique(device, return_inverse=True)
     _, block = np.unique(layers * (int(dense.max()) + 1) + dense, return_inverse=True)
-    return block.astype(np.int64)
+    return np.asarray(block, dtype=np.int64)
 
 
 def _p_values(tables: Floats) -> dict[Measure, float]:

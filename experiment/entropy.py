@@ -1,8 +1,10 @@
 """Diversity of categories (tradition attributed, opening words, topic) from counts.
 
 The plug-in entropy is too low by about (categories − 1) / 2n, so the arm with fewer calls looks less diverse: between
-50 and 450 calls by .16 to .79 nats. Chao, Wang & Jost (*Methods in Ecology and Evolution* 2013, 4: 1091–1100) estimate
-what was not seen from what was seen once and twice. Simpson's collision probability has an exactly unbiased estimate.
+50 and 450 calls by .07 nats with 8 Zipf categories, .19 with 20, .47 with 60, 0.9 with 300. Chao, Wang & Jost
+(*Methods in Ecology and Evolution* 2013, 4: 1091–1100) estimate what was not seen from what was seen once and twice
+(0, 0, .02 and .2 nats remain), Simpson's collision probability has an exactly unbiased estimate. Arms of different size
+are compared by permutation all the same (``collapse``).
 All functions take counts of shape (…, categories) and return shape (…); entropies are in nats.
 """
 

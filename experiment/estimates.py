@@ -77,9 +77,7 @@ def difference(comparison: Comparison, level: float = 0.95) -> Difference:
     sums = [float(comparison.totals[comparison.treated == side].sum()) for side in (True, False)]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = numerators.sum(axis=1) / denominators.sum(axis=1)
-    arm, base = (
-        ArmMean(calls[i], int(devices[i]), sums[i], float(means[i])) for i in (0, 1)
-    )
+    arm, base = (ArmMean(calls[i], int(devices[i]), sums[i], float(means[i])) for i in (0, 1))
     fewer = min(calls)
     pooled = sum(sums) / sum(calls) if sum(calls) else 0.0
     state = readiness(
@@ -119,10 +117,8 @@ def standardised(comparison: Comparison) -> tuple[Floats, Floats]:
     scale = omega[side, comparison.stratum]
     numerator = scale * (comparison.totals - centre[side, comparison.stratum] * comparison.calls)
     cluster = side * devices + comparison.device
-    return (
-        np.bincount(cluster, numerator, 2 * devices).reshape(2, devices),
-        np.bincount(cluster, scale * comparison.calls, 2 * devices).reshape(2, devices),
-    )
+    sums = [np.bincount(cluster, x, 2 * devices).reshape(2, devices) for x in (numerator, scale * comparison.calls)]
+    return np.asarray(sums[0], dtype=np.float64), np.asarray(sums[1], dtype=np.float64)
 
 
 def null_error(comparison: Comparison) -> float:

@@ -70,9 +70,9 @@ class Observations:
                 raise ValueError(f"stratum {stratum}: one weight >= 0 is needed for each of the arms {self.arms}")
         if size == 0:
             return
-        if not (0 <= self.stratum.min() and self.stratum.max() < len(self.strata)):
+        if not (self.stratum.min() >= 0 and self.stratum.max() < len(self.strata)):
             raise ValueError(f"stratum codes must be 0 … {len(self.strata) - 1}")
-        if not (0 <= self.arm.min() and self.arm.max() < len(self.arms)):
+        if not (self.arm.min() >= 0 and self.arm.max() < len(self.arms)):
             raise ValueError(f"arm codes must be 0 … {len(self.arms) - 1}")
         if self.units.min() < 1 or self.n.min() < 1:
             raise ValueError("units and n must be at least 1 in every cell")
@@ -208,8 +208,8 @@ def reduce_calls(
         arm=columns[2][cell].astype(np.int64),
         units=count,
         n=columns[3][cell].astype(np.int64),
-        y=sums[0][cell],
-        y_squared=None if binary else sums[1][cell],
+        y=sums[0][cell].astype(np.float64),
+        y_squared=None if binary else sums[1][cell].astype(np.float64),
     )
 
 

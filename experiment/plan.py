@@ -30,8 +30,10 @@ class Evidence(NamedTuple):
     """The primary comparison as it stands, in plain numbers."""
 
     calls: int
+    estimate: float
+    """Arm − base; NaN without concurrent calls."""
     p_value: float
-    """NaN: no test possible."""
+    """By re-randomisation, exact at any size; NaN: no test possible."""
     low: float
     """NaN while the interval may not be shown."""
     high: float
@@ -54,7 +56,9 @@ def check(plan: Plan) -> Plan:
         ValueError: no end, an end without a time zone, or a number out of range.
     """
     if plan.end_by is None and plan.end_n is None:
-        raise ValueError("the plan has no end: set end_by or end_n before arming, so that nobody stops when it looks good")
+        raise ValueError(
+            "the plan has no end: set end_by or end_n before arming, so that nobody stops when it looks good"
+        )
     if plan.end_by is not None and plan.end_by.tzinfo is None:
         raise ValueError(f"end_by {plan.end_by.isoformat()} has no time zone: write it like 2026-07-01T00:00:00Z")
     if plan.end_n is not None and plan.end_n < 1:
@@ -90,20 +94,25 @@ def standing(plan: Plan, evidence: Evidence, now: datetime, *, concluded: bool =
     verdict, reason = _verdict(plan, evidence)
     if early and verdict in ("higher", "lower"):
         # Whoever closes early may have chosen the moment; a p-value for a fixed end does not cover that.
-        verdict, reason = "cannot be decided", f"closed before the planned end ({_progress(plan, evidence, now)})"
+        verdict, reason = (
+            "cannot be decided",
+            f"closed before the planned end ({_progress(plan, evidence, now)})",
+        )
     return Standing(state, verdict, f"{verdict}: {reason}")
 
 
 def _verdict(plan: Plan, evidence: Evidence) -> tuple[Verdict, str]:
-    if evidence.missing:
-        return "cannot be decided", evidence.missing
     if math.isnan(evidence.p_value):
-        return "cannot be decided", "no concurrent calls of both arms"
-    shown = f"95 % interval {evidence.low:+.3f} … {evidence.high:+.3f}, p = {evidence.p_value:.3f}"
+        return "cannot be decided", evidence.missing or "no concurrent calls of both arms"
+    interval = f"{1 - plan.alpha:.0%} interval {evidence.low:+.3f} … {evidence.high:+.3f}, "
+    shown = f"{'' if evidence.missing else interval}p = {evidence.p_value:.3f}"
     if evidence.p_value <= plan.alpha:
-        centre = evidence.low + evidence.high
-        verdict: Verdict = "higher" if centre > 0 else "lower"
-        return verdict, f"{plan.primary} differs between the arms ({shown})"
+        # The test is exact however few devices there are; only the size of the difference stays open.
+        verdict: Verdict = "higher" if evidence.estimate > 0 else "lower"
+        unknown = f"; by how much cannot be said ({evidence.missing})" if evidence.missing else ""
+        return verdict, f"{plan.primary} differs between the arms ({shown}){unknown}"
+    if evidence.missing:
+        return "cannot be decided", f"{evidence.missing} ({shown})"
     worth = plan.smallest_effect
     if worth is not None and -worth < evidence.low and evidence.high < worth:
         return "no difference worth finding", f"any difference in {plan.primary} is below {worth:g} ({shown})"

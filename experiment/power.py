@@ -31,7 +31,7 @@ class Design(NamedTuple):
     """What the standard error depends on besides the number of calls."""
 
     rate: float
-    """Outcome per call over both arms, or of the base; for a measured outcome its mean."""
+    """Outcome per call of the base, from which effects are counted."""
     share: float
     """Share π of the arm in the comparison, in (0, 1)."""
     design_effect: float
@@ -59,7 +59,7 @@ class Outlook(NamedTuple):
     effect: float | None
     """The effect worth finding, from the plan."""
     power_now: float
-    """Power for ``effect`` now; NaN without one."""
+    """Power for ``effect`` now; NaN without one, or if the rate so far leaves no room for it."""
     calls_needed: float
     """More calls of both arms until ``effect`` is found with the power wanted, at the present weights."""
     calls_needed_even: float
@@ -99,8 +99,9 @@ def power(design: Design, calls: float, effect: float, alpha: float = 0.05) -> f
     return float(stats.norm.sf((critical - effect) / scale_real) + stats.norm.cdf((-critical - effect) / scale_real))
 
 
-def detectable(design: Design, calls: float, *, fall: bool = False, power_wanted: float = 0.8,
-               alpha: float = 0.05) -> float:
+def detectable(
+    design: Design, calls: float, *, fall: bool = False, power_wanted: float = 0.8, alpha: float = 0.05
+) -> float:
     """Smallest effect found with the power wanted: positive, or negative with ``fall``.
 
     Returns:
@@ -177,17 +178,17 @@ def design_of(comparison: Comparison, share: float | None = None) -> Design:
     Raises:
         ValueError: no calls at all, from which nothing can be estimated.
     """
-    calls = float(comparison.calls.sum())
-    if calls == 0:
+    if comparison.calls.sum() == 0:
         raise ValueError("no concurrent calls: give the expected rate by hand")
     share = float(comparison.share[-1]) if share is None else share
+    # The base's rate, since effects are counted from it; both arms' where the base has no calls yet.
+    mine = ~comparison.treated if (~comparison.treated).any() else comparison.treated
+    n, y = float(comparison.calls[mine].sum()), float(comparison.totals[mine].sum())
     if comparison.y_squared is None:
         # Half an event more on either side, so that 'none yet' does not mean 'never'.
-        rate = (float(comparison.totals.sum()) + 0.5) / (calls + 1)
-        return Design(rate, share, design_effect(comparison))
-    rate = float(comparison.totals.sum()) / calls
-    variance = float((comparison.units * comparison.y_squared).sum()) / calls - rate**2
-    return Design(rate, share, design_effect(comparison), max(variance, 0.0))
+        return Design((y + 0.5) / (n + 1), share, design_effect(comparison))
+    variance = float((comparison.units * comparison.y_squared)[mine].sum()) / n - (y / n) ** 2
+    return Design(y / n, share, design_effect(comparison), max(variance, 0.0))
 
 
 def outlook(comparison: Comparison, pace: Pace, *, effect: float | None = None, power_wanted: float = 0.8) -> Outlook:
@@ -216,9 +217,10 @@ def outlook(comparison: Comparison, pace: Pace, *, effect: float | None = None, 
     rise = detectable(design, equivalent, power_wanted=power_wanted) if ready else nan
     fall = detectable(design, equivalent, fall=True, power_wanted=power_wanted) if ready else nan
     calls = int(comparison.calls.sum())
-    now = power(design, equivalent, effect) if effect and equivalent > 0 else nan
-    need = need_even = nan
-    if effect:
+    now = need = need_even = nan
+    # A fall below 0 % cannot be planned for, and a low rate so far is no reason to fail.
+    if effect and (design.variance is not None or 0 <= design.rate + effect <= 1):
+        now = power(design, equivalent, effect) if equivalent > 0 else nan
         need = max(calls_needed(design, effect, power_wanted=power_wanted) - equivalent, 0.0)
         whole = calls_needed(even, effect, power_wanted=power_wanted)
         need_even = max(whole - information / 0.25, 0.0)
@@ -278,6 +280,8 @@ def _sentence(seen: Difference, rise: float, fall: float, binary: bool, wanted: 
     if not seen.readiness.ready:
         return seen.readiness.sentence
     unit, factor = (" points", 100) if binary else ("", 1)
-    parts = [f"a rise of {rise * factor:.1f}{unit}" if rise == rise else "no rise",
-             f"a fall of {-fall * factor:.1f}{unit}" if fall == fall else "no fall"]
+    parts = [
+        f"a rise of {rise * factor:.1f}{unit}" if rise == rise else "no rise",
+        f"a fall of {-fall * factor:.1f}{unit}" if fall == fall else "no fall",
+    ]
     return f"by now {parts[0]} or {parts[1]} would be found with {wanted:.0%} power"

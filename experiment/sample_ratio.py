@@ -64,7 +64,7 @@ def start(weights: Sequence[int]) -> Tally:
 
 
 def log_e_path(tally: Tally, arms: npt.ArrayLike, concentration: float = CONCENTRATION) -> Floats:
-    """log e after each further unit: shape (units,).
+    """Logarithm of e after each further unit: shape (units,).
 
     Args:
         tally: the phase so far.
@@ -75,7 +75,7 @@ def log_e_path(tally: Tally, arms: npt.ArrayLike, concentration: float = CONCENT
         ValueError: an index without an arm.
     """
     code = np.asarray(arms, dtype=np.int64)
-    if code.size and not (0 <= code.min() and code.max() < len(tally.weights)):
+    if code.size and not (code.min() >= 0 and code.max() < len(tally.weights)):
         raise ValueError(f"arm codes must be 0 … {len(tally.weights) - 1}")
     theta = np.array(tally.weights, dtype=np.float64) / sum(tally.weights)
     seen = np.empty(code.size)
@@ -100,12 +100,17 @@ def update(tally: Tally, arms: npt.ArrayLike, *, alpha: float = ALPHA, concentra
     counts = np.array(tally.counts) + np.bincount(code, minlength=len(tally.counts))
     over = np.flatnonzero(path >= -np.log(alpha))
     alarm_at = tally.alarm_at if tally.alarm_at > 0 or not over.size else tally.units + int(over[0]) + 1
-    return Tally(tally.weights, tuple(int(n) for n in counts), float(path[-1]),
-                 max(tally.log_e_max, float(path.max())), alarm_at)
+    return Tally(
+        tally.weights,
+        tuple(int(n) for n in counts),
+        float(path[-1]),
+        max(tally.log_e_max, float(path.max())),
+        alarm_at,
+    )
 
 
 def closed_form(tally: Tally, concentration: float = CONCENTRATION) -> float:
-    """log e from the counts alone: the Dirichlet-multinomial over the multinomial probability of the sequence."""
+    """Logarithm of e from the counts alone: Dirichlet-multinomial over multinomial probability of the sequence."""
     theta = np.array(tally.weights, dtype=np.float64) / sum(tally.weights)
     counts = np.array(tally.counts, dtype=np.float64)
     used = theta > 0

@@ -1,14 +1,15 @@
 """How different an arm's texts are from each other, compared at equal numbers of texts.
 
-Mean pairwise distances hardly depend on how many texts there are; distinct-n, compression ratio and unigram entropy do
-(between 50 and 450 texts by factors of 2.9, .8 and .9), so all of them are computed on random subsets of one size. The
-openings, the first four words, show a collapse first.
+Mean pairwise distances do not depend on how many texts there are; distinct-n, compression ratio and unigram entropy do
+(between 50 and 450 synthetic texts by factors of 3.1, .94 and .95; real texts differ), so all of them are computed on
+random subsets of one size. The openings, the first four words, show a collapse first.
 """
 
 import re
 import unicodedata
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ def mean_jaccard(texts: Sequence[str]) -> float:
     columns: list[int] = []
     for row, text in enumerate(texts):
         tokens = words(text)
-        for pair in set(zip(tokens, tokens[1:], strict=False)):
+        for pair in set(pairwise(tokens)):
             rows.append(row)
             columns.append(ids.setdefault(pair, len(ids)))
     shape = (len(texts), max(len(ids), 1))
@@ -122,7 +123,7 @@ def measure(texts: Sequence[str]) -> TextDiversity:
     """All measures of one set of texts; NaN where it is too small for one."""
     tokens = [words(text) for text in texts]
     flat = [word for text in tokens for word in text]
-    pairs = [pair for text in tokens for pair in zip(text, text[1:], strict=False)]
+    pairs = [pair for text in tokens for pair in pairwise(text)]
     raw = "\n".join(texts).encode()
     first = [" ".join(text[:OPENING_WORDS]) for text in tokens]
     nan = float("nan")
@@ -138,7 +139,12 @@ def measure(texts: Sequence[str]) -> TextDiversity:
 
 
 def equal_n(
-    arm: Sequence[str], base: Sequence[str], seed: int | np.random.Generator, *, size: int | None = None, draws: int = 20
+    arm: Sequence[str],
+    base: Sequence[str],
+    seed: int | np.random.Generator,
+    *,
+    size: int | None = None,
+    draws: int = 20,
 ) -> EqualN:
     """Measures of two sets of texts on random subsets of one size, without replacement.
 

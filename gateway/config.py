@@ -1,5 +1,7 @@
 """The ``[gateway]`` section of equipoise.toml."""
 
+import functools
+import ipaddress
 import re
 from typing import Self
 
@@ -67,7 +69,7 @@ class OutboxSettings(BaseModel):
     batch_calls: int = Field(default=200, ge=1, le=1000)
     batch_bytes: int = Field(default=2**19, ge=1024, le=6 * 2**20)
     """Of one request to the API (which takes 8 MB); one call may be larger than this."""
-    linger_ms: float = Field(default=20, ge=0, le=1000)
+    linger_ms: float = Field(default=100, ge=0, le=1000)
     """How long the first call waits for others to be delivered with it."""
     timeout_s: float = Field(default=15, gt=0, le=300)
     retry_s: float = Field(default=0.5, gt=0)
@@ -147,6 +149,12 @@ def _http(url: str) -> str:
     return url.rstrip("/")
 
 
+@functools.lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether a name means this machine only."""
-    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # another name, also one like 127.example.org

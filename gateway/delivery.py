@@ -1,6 +1,7 @@
 """From the outbox to the API: batches, back-off with jitter, and an honest end for every call."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -18,6 +19,7 @@ _FINAL: Final = frozenset({200, 201, 409})
 """Kept now, kept before, or another body under a known id (the first is kept): nothing more to do."""
 _REFUSED: Final = frozenset({400, 422})
 _TOO_LARGE: Final = 413
+_HOUR: Final = 3600.0
 
 
 class _Verdict(NamedTuple):
@@ -70,9 +72,10 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver whatever comes, until cancelled."""
-        self._outbox.forget_old_letters()
         while True:
-            await self._outbox.wake.wait()
+            self._outbox.forget_old_letters()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outbox.wake.wait(), _HOUR)
             self._outbox.wake.clear()
             await asyncio.sleep(self._settings.linger_ms / 1000)
             while self._outbox.pending:
@@ -118,7 +121,6 @@ class Delivery:
         if why != self.problem:
             log.warning("calls can't be delivered, they wait in the outbox: %s", why)
         self.problem = why
-        self._outbox.forget_old_letters()
         await asyncio.to_thread(self._outbox.sync)
         wait = min(self._settings.retry_max_s, self._settings.retry_s * 2.0 ** min(self._failures, 30))
         self._failures += 1

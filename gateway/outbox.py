@@ -41,8 +41,7 @@ class Outbox:
             path.mkdir(exist_ok=True, mode=0o700)
         self.wake = asyncio.Event()
         """Set when there is something to deliver."""
-        self.problem = ""
-        """Why calls can't be kept, '' if they can."""
+        self._disk_problem = ""
         self.not_logged = 0
         """Answered and not kept, since the start."""
         self.dead_letters = 0
@@ -54,7 +53,15 @@ class Outbox:
     @property
     def writable(self) -> bool:
         """Whether the next call can be kept, as far as we know."""
-        return not self.problem and self.pending_bytes < self._settings.max_bytes
+        return not self.problem
+
+    @property
+    def problem(self) -> str:
+        """Why calls can't be kept, '' if they can."""
+        if self.pending_bytes >= self._settings.max_bytes:
+            figures = f"{self.pending_bytes} undelivered bytes, limit {self._settings.max_bytes}"
+            return f"the outbox is full ({figures}): start the service, which empties it"
+        return self._disk_problem
 
     @property
     def pending(self) -> int:
@@ -78,25 +85,24 @@ class Outbox:
             False if it can't be kept (outbox full, disk full): the answer says so, and ``not_logged`` counts it.
         """
         if self.pending_bytes >= self._settings.max_bytes:
-            self._lost(f"the outbox holds {self.pending_bytes} bytes (limit {self._settings.max_bytes})")
-            self.problem = ""  # it is not the disk: the limit itself is looked at for every call
+            self._lost()
             return False
         try:
             self._segments.append(call.model_dump_json(exclude_defaults=True).encode())
         except OSError as error:
-            self._lost(f"the outbox can't be written: {error.strerror}")
+            self._disk_problem = _unwritable(error)
+            self._lost()
             return False
-        if self.problem:
+        if self._disk_problem:
             log.warning("the outbox can be written again")
-            self.problem = ""
+            self._disk_problem = ""
         self.wake.set()
         return True
 
-    def _lost(self, problem: str) -> None:
+    def _lost(self) -> None:
         self.not_logged += 1
         if self.not_logged & (self.not_logged - 1) == 0:  # at 1, 2, 4, 8 …: a full disk must not fill the log too
-            log.error("%s; %d calls answered without being kept: free space, start the service", problem, self.not_logged)
-        self.problem = problem
+            log.error("%d calls were answered and not kept: %s", self.not_logged, self.problem)
 
     # Streams under way: their answer leaves piece by piece, so what is known stands on disk from the first piece on.
 
@@ -105,7 +111,7 @@ class Outbox:
         try:
             (self._open / f"{call.id}.json").write_bytes(call.model_dump_json(exclude_defaults=True).encode())
         except OSError as error:
-            self.problem = f"the outbox can't be written: {error.strerror}"
+            self._disk_problem = _unwritable(error)
 
     def end(self, call: str) -> None:
         """Forget a stream whose call has been appended."""
@@ -135,7 +141,7 @@ class Outbox:
         try:
             self._segments.mark(batch)
         except OSError as error:
-            log.warning("the outbox's mark can't be written (%s): a restart will deliver some calls twice", error.strerror)
+            log.warning("the outbox's mark can't be written: %s (a restart delivers some calls twice)", error.strerror)
 
     def bury(self, line: bytes, status: int, reason: str) -> None:
         """Put a call that the API refuses aside, with the reason.
@@ -161,14 +167,24 @@ class Outbox:
     def forget_old_letters(self) -> None:
         """Delete dead letters older than the limit: they hold texts of children."""
         oldest = (self._clock() - timedelta(days=self._settings.dead_letter_days)).date().isoformat()
-        for path in self._dead.glob("*.jsonl"):
-            if path.stem < oldest:
-                path.unlink(missing_ok=True)
+        try:
+            for path in self._dead.glob("*.jsonl"):
+                if path.stem < oldest:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("old dead letters in %s hold texts and can't be deleted: %s", self._dead, error.strerror)
 
     def sync(self) -> None:
         """Against power cuts, while nothing can be delivered. Blocks; runs in a thread."""
-        self._segments.sync()
+        try:
+            self._segments.sync()
+        except OSError as error:
+            log.warning("the outbox can't be brought to the disk: %s", error.strerror)
 
     def close(self) -> None:
         """Let another gateway have the folder."""
         self._segments.close()
+
+
+def _unwritable(error: OSError) -> str:
+    return f"the outbox can't be written: {error.strerror}. Free space or correct the folder's rights"

@@ -54,6 +54,7 @@ class Segments:
         self._sizes: deque[tuple[int, int]] = deque()
         """(number, bytes) of every segment, oldest first."""
         self._file = -1
+        self._mark_file = -1
         self.torn = 0
         """Lines cut off by a crash that were skipped."""
         self.count = 0
@@ -140,7 +141,10 @@ class Segments:
         """
         while self._sizes:
             number, size = self._sizes[0]
-            data = self._read(number, size, max_bytes)
+            try:
+                data = self._read(number, size, max_bytes)
+            except FileNotFoundError:
+                data = b""  # someone deleted it: nothing of it is left to deliver
             lines: list[bytes] = []
             taken = 0
             for line in data.split(b"\n")[:-1]:
@@ -150,9 +154,8 @@ class Segments:
                 taken += len(line) + 1
             if lines:
                 return Batch(number, self._delivered + taken, lines)
-            if self._file >= 0 and len(self._sizes) == 1:
-                return None
-            self._drop_oldest()  # nothing but a torn line
+            self._drop_oldest()  # empty, deleted, or nothing but a torn line
+        self.count = 0
         return None
 
     def _read(self, number: int, size: int, at_least: int) -> bytes:
@@ -175,9 +178,12 @@ class Segments:
         if batch.end >= size:
             self._drop_oldest()
             return
-        temporary = self._folder / f"{_MARK}.new"
-        temporary.write_text(json.dumps({"segment": number, "offset": batch.end}))
-        os.replace(temporary, self._folder / _MARK)
+        # In place and of one length, so that one write replaces the other: renaming a new file over the old one took
+        # 2.5 ms where this was measured, in the thread that answers hosts. A mark torn by a power cut delivers again.
+        if self._mark_file < 0:
+            self._mark_file = os.open(self._folder / _MARK, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.lseek(self._mark_file, 0, os.SEEK_SET)
+        os.write(self._mark_file, json.dumps({"segment": number, "offset": batch.end}).ljust(80).encode())
 
     def _drop_oldest(self) -> None:
         number, _ = self._sizes[0]
@@ -200,9 +206,10 @@ class Segments:
     def close(self) -> None:
         """Close the files and let another gateway have the folder."""
         self._close_file()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        for handle in (self._mark_file, self._lock):
+            if handle >= 0:
+                os.close(handle)
+        self._mark_file = self._lock = -1
 
 
 def _lock(folder: Path) -> int:

@@ -12,5 +12,5 @@ class AlertSettings(BaseModel):
     """Less free space in the data folder than this is a problem, GB."""
     permit_age_s: float = Field(default=30.0, gt=0, le=60)
     """A permit's heartbeat older than this is a problem while the service runs; from 60 s on every call gets base."""
-    outbox_files: int = Field(default=1_000, ge=0)
-    """More undelivered files than this in outbox or spool are a problem, warned of from the first."""
+    waiting_mb: float = Field(default=50.0, ge=0)
+    """More than this waiting in outbox and spool for the service is a problem, MB."""

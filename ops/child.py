@@ -1,7 +1,7 @@
 """Run a module tied to its parent: ``python -m ops.child PARENT_PID MODULE ARGUMENT…``.
 
-When the parent is gone, however it went, the child stops itself, so that a killed ``up`` leaves nothing behind. Watching
-the parent's id needs neither a kernel's help nor the module's.
+When the parent is gone, however it went, the child stops itself, so that a killed ``up`` leaves nothing behind.
+Watching the parent's id needs neither a kernel's help nor the module's.
 """
 
 import os
@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from typing import Final
 
 POLL_S: Final = 0.5
@@ -41,7 +42,14 @@ def main() -> None:
     parent, module, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     tie_to(parent)
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # the rim of modules that have none of their own: one line, no traceback
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"
+        sys.exit(f"{module}: {type(error).__name__}: {' '.join(str(error).split())[:300]} ({where})")
 
 
 if __name__ == "__main__":

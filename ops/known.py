@@ -35,7 +35,7 @@ def section_of(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
         return None, False
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         model, _ = section_of(get_args(annotation)[1])
-        return model, True
+        return model, model is not None  # a mapping of plain values is a value itself
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
     return None, False
@@ -86,7 +86,9 @@ def _unknown_variable(model: type[BaseModel], variable: str) -> str | None:
             named = False
             continue
         if here is None:
-            return None  # inside a free-form value (parameters): its keys are the backend's
+            # Inside a table of free form its values would all arrive as text: 0.5 as '0.5'.
+            whole = PREFIX + "__".join(steps[:position])
+            return f"environment variable {variable} reaches into a value: write the whole of it as JSON into {whole}"
         if step.lower() not in here.model_fields:
             before = steps[:position]
             known = ["__".join([*before, key]).upper() for key in here.model_fields]
@@ -95,7 +97,11 @@ def _unknown_variable(model: type[BaseModel], variable: str) -> str | None:
             # Only as many parts as exist at this level take part in the comparison; the rest is put back behind it.
             close = nearest("__".join(steps[: position + 1]), known)
             rest = "".join(f"__{part}" for part in steps[position + 1 :]) if close and position + 1 < len(steps) else ""
-            hint = f"did you mean {PREFIX}{close}{rest}?" if close else f"known: {', '.join(PREFIX + name for name in sorted(known)[:12])}"
+            hint = (
+                f"did you mean {PREFIX}{close}{rest}?"
+                if close
+                else f"known: {', '.join(PREFIX + name for name in sorted(known)[:12])}"
+            )
             return f"environment variable {variable} is unknown: {hint} (docs/configuration.md)"
         here, named = section_of(here.model_fields[step.lower()].annotation)
     return None

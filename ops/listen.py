@@ -3,9 +3,10 @@
 import errno
 import logging
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
-from uvicorn._types import ASGIApplication
 
 from ops.errors import UserError
 from ops.logs import LastError
@@ -34,7 +35,9 @@ def bind(host: str, port: int, what: str) -> socket.socket:
         sock.close()
         if error.errno == errno.EADDRINUSE:
             raise UserError(port_taken(port, what)) from None
-        raise UserError(f"{what}: can't listen on {host}:{port}: {error.strerror}; choose another host or port") from None
+        raise UserError(
+            f"{what}: can't listen on {host}:{port}: {error.strerror}; choose another host or port"
+        ) from None
     sock.setblocking(False)
     return sock
 
@@ -63,7 +66,7 @@ def free_port(host: str) -> int:
     return port
 
 
-def serve_asgi(app: ASGIApplication, sock: socket.socket) -> None:
+def serve_asgi(app: Callable[..., Any], sock: socket.socket) -> None:
     """Serve an app on a bound socket until SIGINT or SIGTERM. Logging is set up before.
 
     Raises:
@@ -79,7 +82,7 @@ def serve_asgi(app: ASGIApplication, sock: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=8,
     )
-    server = uvicorn.Server(config)
-    server.run(sockets=[sock])
-    if not server.started:
-        raise UserError(heard.line or "the service could not start; its log says more")
+    try:
+        uvicorn.Server(config).run(sockets=[sock])
+    except SystemExit:  # uvicorn's way of saying that the app's start failed
+        raise UserError(heard.line or "the service could not start; its log says more") from None

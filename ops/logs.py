@@ -1,4 +1,4 @@
-"""Logs of a service: one line per event on the console, the same with tracebacks in ``{data}/logs``. No texts, no addresses."""
+"""Logs of a service: one line per event on the console, with tracebacks in ``{data}/logs``; no texts, no addresses."""
 
 import logging
 import os

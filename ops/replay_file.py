@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from experiment.replay import ReplayEvent
 from ops.errors import UserError
@@ -31,7 +31,7 @@ def read_events(path: Path) -> Iterator[ReplayEvent]:
         raise UserError(f"{path}: can't be read: {error.strerror or error}") from None
 
 
-def _rows(path: Path, reader: "csv._reader") -> Iterator[ReplayEvent]:
+def _rows(path: Path, reader: Any) -> Iterator[ReplayEvent]:
     wanted = ",".join(COLUMNS)
     try:
         header = next(reader, None)
@@ -44,7 +44,9 @@ def _rows(path: Path, reader: "csv._reader") -> Iterator[ReplayEvent]:
             if not row:
                 continue
             if len(row) != len(COLUMNS):
-                raise UserError(f"{path}, line {reader.line_num}: {len(row)} fields, {len(COLUMNS)} are needed: {wanted}")
+                raise UserError(
+                    f"{path}, line {reader.line_num}: {len(row)} fields, {len(COLUMNS)} are needed: {wanted}"
+                )
             yield _event(dict(zip(names, row, strict=True)), f"{path}, line {reader.line_num}")
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None

@@ -1,4 +1,4 @@
-"""All settings: every room's section composed, read from ``equipoise.toml``; ``EQUIPOISE_…`` in the environment wins."""
+"""All settings: every room's section composed; from ``equipoise.toml``, but ``EQUIPOISE_…`` in the environment wins."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from collector.config import ServiceConfig, ServiceSettings
+from dashboard.config import DashboardSettings
 from experiment.config import ExperimentSettings
 from gateway.config import GatewaySettings, is_loopback
 from ops.alerts import AlertSettings
@@ -21,9 +22,8 @@ from ops.privacy import PrivacySettings, is_local
 from warehouse.config import WarehouseSettings
 
 DEFAULT_FILE: Final = Path("equipoise.toml")
-NO_EXPERIMENT: Final = (
-    "no experiment is configured: copy equipoise.example.toml to equipoise.toml and adapt it, or give --config FILE"
-)
+HOW_TO_CONFIGURE: Final = "copy equipoise.example.toml to equipoise.toml and adapt it, or give --config FILE"
+NO_EXPERIMENT: Final = f"no experiment is configured: {HOW_TO_CONFIGURE}"
 
 
 class Settings(BaseSettings):
@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     gateway: GatewaySettings = GatewaySettings()
+    dashboard: DashboardSettings = DashboardSettings()
     experiment: dict[str, ExperimentSettings] = Field(default_factory=dict)
     privacy: PrivacySettings = PrivacySettings()
     alerts: AlertSettings = AlertSettings()
@@ -183,7 +184,7 @@ def _port_problems(service: ServiceSettings, gateway: GatewaySettings) -> list[s
     both = "port" in gateway.model_fields_set and "gateway_port" in service.model_fields_set
     if both and gateway.port != service.gateway_port:
         problems.append(
-            f"[service] gateway_port is {service.gateway_port} and [gateway] port is {gateway.port}: leave one of them out"
+            f"[service] gateway_port is {service.gateway_port} and [gateway] port is {gateway.port}: leave one out"
         )
     ports = {
         "api_port": service.api_port,
@@ -204,7 +205,7 @@ def _alias_problems(experiments: Mapping[str, ExperimentSettings]) -> list[str]:
     for name, experiment in experiments.items():
         if experiment.alias in seen:
             problems.append(
-                f"[experiment.{name}] alias {experiment.alias!r} is also that of experiment {seen[experiment.alias]!r}: "
+                f"[experiment.{name}] alias {experiment.alias!r} is also that of {seen[experiment.alias]!r}: "
                 "the gateway tells experiments apart by their alias"
             )
         seen[experiment.alias] = name
@@ -235,14 +236,14 @@ def warnings(settings: Settings) -> tuple[str, ...]:
         salt = experiment.salt or name
         if salt in salts:
             lines.append(
-                f"[experiment.{name}] has the same salt as {salts[salt]!r}: their assignments are then not independent; "
+                f"[experiment.{name}] has the same salt as {salts[salt]!r}: their assignments are not independent; "
                 "leave salt out or give each its own"
             )
         salts.setdefault(salt, name)
         if experiment.unit == "device":
             lines.append(
-                f"[experiment.{name}] unit = \"device\" needs about 2.2 times the effect to be seen, and the guard notices "
-                "a burst later (docs/configuration.md, Unit)"
+                f'[experiment.{name}] unit = "device" needs about 2.2 times the effect to be seen, and the guard '
+                "notices a burst later (docs/configuration.md, Unit)"
             )
         proposed = experiment.proposed(name)
         if any(arm.parameters != proposed.arms[0].parameters for arm in proposed.arms):
@@ -253,5 +254,7 @@ def warnings(settings: Settings) -> tuple[str, ...]:
         if len(proposed.arms) == 1:
             lines.append(f"[experiment.{name}] has one arm: there is nothing to compare and nothing to guard")
         if proposed.arm(proposed.base).weight == 0:
-            lines.append(f"[experiment.{name}] base arm has weight 0: without a concurrent control no rate can be compared")
+            lines.append(
+                f"[experiment.{name}] base arm has weight 0: without a concurrent control no rate can be compared"
+            )
     return tuple(lines)

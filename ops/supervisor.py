@@ -1,11 +1,13 @@
 """Children in order, readiness, prefixed logs, restarts with back-off, and a clean stop that leaves nothing behind."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
@@ -65,7 +67,7 @@ class Supervisor:
         children: started in this order, each after the one before is ready; stopped in the reverse order.
         log: gets every line.
         on_ready: called once, when all are ready.
-        patience: waiting times.
+        patience: waiting times; None: the usual ones.
     """
 
     def __init__(
@@ -73,14 +75,15 @@ class Supervisor:
         children: Sequence[Child],
         log: Log,
         on_ready: Callable[[], None] = lambda: None,
-        patience: Patience = Patience(),
+        patience: Patience | None = None,
     ) -> None:
         self._children = children
         self._log = log
         self._on_ready = on_ready
-        self._patience = patience
+        self._patience = patience or Patience()
         self._stopping = asyncio.Event()
         self._running: dict[str, _Running] = {}
+        self._failure = ""
 
     def stop(self) -> None:
         """Ask for the end; a second call stops waiting for children to finish by themselves."""
@@ -92,7 +95,8 @@ class Supervisor:
         """Start all, watch them, and return when they were stopped.
 
         Raises:
-            UserError: a child could not start; what it said last is in the message. Everything is stopped by then.
+            UserError: a child could not start, or the final one failed; what it said last is in the message.
+                Everything is stopped by then.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -107,6 +111,8 @@ class Supervisor:
             if not self._stopping.is_set():
                 self._on_ready()
             await self._stopping.wait()
+            if self._failure:
+                raise UserError(self._failure)
         finally:
             self._stopping.set()
             for watcher in watchers:
@@ -119,6 +125,8 @@ class Supervisor:
     async def _spawn(self, child: Child) -> _Running:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            # Our rooms have everyday names: a client.py in the working directory must not be taken for one of them.
+            "-P",
             "-m",
             "ops.child",
             str(os.getpid()),
@@ -128,7 +136,7 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=LINE_LIMIT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **child.environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": _python_path(), **child.environment},
             # Its own session: Ctrl-C reaches the supervisor alone, which then stops the children in order.
             start_new_session=True,
         )
@@ -198,8 +206,11 @@ class Supervisor:
             code = await running.process.wait()
             await running.reader
             if child.final:
+                if code:
+                    said = running.tail[-1] if running.tail else "it said nothing"
+                    self._failure = f"{child.name} failed ({_how(code)}): {said}"
                 self._log("", f"{child.name} has ended: stopping everything")
-                self.stop()
+                self._stopping.set()
                 return
             if loop.time() - running.started >= self._patience.healthy:
                 wait = self._patience.first_restart
@@ -229,11 +240,14 @@ class Supervisor:
                 _signal_group(running.process.pid, number)
 
 
+def _python_path() -> str:
+    own = str(Path(__file__).resolve().parents[1])
+    return os.pathsep.join([own, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _how(code: int) -> str:

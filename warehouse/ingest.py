@@ -52,9 +52,10 @@ class _CallFacts(NamedTuple):
     prompt: str
     safety_level: str
     run: str
+    seq: int
 
 
-_FACTS = "id, ts, experiment, epoch, arm, arm_treated, device, prompt, safety_level, run"
+_FACTS = "id, ts, experiment, epoch, arm, arm_treated, device, prompt, safety_level, run, seq"
 
 
 _WAITING = ("seq", "id", "ts", "experiment", "kind", "call", "run", "child_run", "call_id", "stage", "method")
@@ -201,10 +202,13 @@ class Ingest:
             run = target
         return ""
 
+    def _point(self, row: Row, target: str) -> None:
+        row["call_id"], row["call_seq"] = target, self._facts[target].seq if target else 0
+
     def _attribute(self) -> list[Row]:
         """Give outcomes their call, those that waited for one of this batch's calls too; returns those that changed."""
         for row in self._outcomes:
-            row["call_id"] = self._resolve(row)
+            self._point(row, self._resolve(row))
         touched = [row for row in self._outcomes if row["call_id"]]
         touched += self._waiting()
         return sorted(touched, key=lambda row: row["seq"])
@@ -239,9 +243,11 @@ class Ingest:
             row: Row = dict(zip(_WAITING, found, strict=True))
             target = self._resolve(row)
             if target and target != row["call_id"]:
-                row["call_id"] = target
+                self._point(row, target)
                 changed.append(row)
-                self._cursor.execute("UPDATE outcomes SET call_id = ? WHERE id = ?", [target, row["id"]])
+                self._cursor.execute(
+                    "UPDATE outcomes SET call_id = ?, call_seq = ? WHERE id = ?", [target, row["call_seq"], row["id"]]
+                )
         return changed
 
     def _insert(self, touched: list[Row]) -> None:

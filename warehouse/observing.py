@@ -1,20 +1,23 @@
 """From the warehouse to :class:`experiment.observations.Observations`: SQL folds, this file gives codes to names."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Final, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from experiment.arms import Arms
 from experiment.observations import Observations, Stratum
 from warehouse.engine import sql
-from warehouse.queries import DIMENSIONS, Queries
+from warehouse.queries import DIMENSIONS, Queries, Row
 from warehouse.rows import naive
 
 BINARY: Final = ("favourites", "regenerations", "edits", "blocks", "refusals")
 """Yes/no outcomes that one scan of the calls answers together."""
+
+Array = npt.NDArray[Any]
 
 
 class Window(NamedTuple):
@@ -24,11 +27,25 @@ class Window(NamedTuple):
     since_epoch: int
     """First epoch of the adapter version under test (after the last conclusion)."""
     until: datetime
-    """Calls before this time; for favourites now − maturity, the same for both arms."""
+    """Calls before this time."""
     maturity_days: int = 7
-    """Favourites count if they came within so many days of their call."""
+    """Favourites count if they came within so many days of their call, for calls that are that old."""
     as_treated: bool = False
     """Arms by the model that answered, instead of by assignment."""
+
+
+class Cells(NamedTuple):
+    """Folded calls: integer columns of one length, and what their cell codes mean."""
+
+    columns: dict[str, Array]
+    """cell (position in ``names``), cluster (dense, in the order of first calls), mature, units, n, and outcomes."""
+    names: list[Row]
+    """Per cell: epoch, eligible, template, arm, segment; in a fixed order."""
+
+    @property
+    def segments(self) -> list[str]:
+        """Values of the dimension that the cells were split by, in alphabetical order."""
+        return sorted({row["segment"] for row in self.names})
 
 
 def _text(name: str, window: Window, dimension: str) -> str:
@@ -36,27 +53,47 @@ def _text(name: str, window: Window, dimension: str) -> str:
     return sql(name).replace("$arm", arm).replace("$segment", DIMENSIONS[dimension])
 
 
-def binary_cells(queries: Queries, window: Window, dimension: str = "none") -> pa.Table:
+def _cells(queries: Queries, window: Window, dimension: str, table: pa.Table) -> Cells:
+    names = queries.rows(_text("cell_names", window, dimension), [window.experiment, window.since_epoch])
+    names.sort(key=lambda row: (row["epoch"], row["eligible"], row["template"], row["arm"], row["segment"]))
+    columns: dict[str, Array] = {name: table.column(name).to_numpy() for name in table.column_names}
+    hashes = np.array([row["cell"] for row in names], dtype=np.uint64)
+    order = np.argsort(hashes)
+    columns["cell"] = order[np.searchsorted(hashes[order], columns["cell"].astype(np.uint64))] if names else hashes
+    columns["cluster"] = _by_first(columns["cluster"], columns["first"])
+    return Cells(columns, names)
+
+
+def _by_first(cluster: Array, first: Array) -> Array:
+    """Dense codes in the order of the clusters' first calls, so that a sequence can be drawn as it developed."""
+    _, code = np.unique(cluster, return_inverse=True)
+    size = int(code.max()) + 1 if code.size else 0
+    begun = np.full(size, np.iinfo(np.int64).max)
+    np.minimum.at(begun, code, first)
+    rank = np.empty(size, np.int64)
+    rank[np.argsort(begun, kind="stable")] = np.arange(size)
+    return rank[code]
+
+
+def binary_cells(queries: Queries, window: Window, dimension: str = "none") -> Cells:
     """Cells with the counts of every outcome in :data:`BINARY`; one scan."""
-    values = [window.maturity_days, window.experiment, window.since_epoch, naive(window.until)]
-    return queries.arrow(_text("cells", window, dimension), values)
+    cut = window.until - timedelta(days=window.maturity_days)
+    values = [naive(cut), window.maturity_days, window.experiment, window.since_epoch, naive(window.until)]
+    return _cells(queries, window, dimension, queries.arrow(_text("cells", window, dimension), values))
 
 
-def latency_cells(queries: Queries, window: Window, dimension: str = "none") -> pa.Table:
+def latency_cells(queries: Queries, window: Window, dimension: str = "none") -> Cells:
     """Sums of latency per stratum, device and arm."""
     values = [window.experiment, window.since_epoch, naive(window.until)]
-    return queries.arrow(_text("latency_cells", window, dimension), values)
-
-
-def segments(cells: pa.Table) -> list[str]:
-    """Values of the dimension that the cells were split by, in alphabetical order."""
-    return sorted(set(cells.column("segment").to_pylist()))
+    return _cells(queries, window, dimension, queries.arrow(_text("latency_cells", window, dimension), values))
 
 
 def observations(
-    cells: pa.Table, metric: str, epochs: Mapping[int, Arms], arms: tuple[str, ...], segment: str | None = None
+    cells: Cells, metric: str, epochs: Mapping[int, Arms], arms: tuple[str, ...], segment: str | None = None
 ) -> Observations:
     """One metric's cells as the estimates take them.
+
+    Favourites are those of mature calls alone: the same window for both arms.
 
     Args:
         cells: of :func:`binary_cells` (metric in :data:`BINARY`) or :func:`latency_cells` (metric 'latency').
@@ -65,30 +102,29 @@ def observations(
         arms: names in the order of the result's codes.
         segment: one value of the dimension; None: all cells.
     """
-    if segment is not None:
-        cells = cells.filter(pa.compute.equal(cells.column("segment"), segment))
-    known = np.isin(np.array(cells.column("arm").to_pylist(), dtype=object), list(arms)) if cells.num_rows else None
-    if known is not None and not known.all():
-        cells = cells.filter(pa.array(known))
-    keys = list(zip(*(cells.column(name).to_pylist() for name in ("epoch", "eligible", "template")), strict=True))
-    names = sorted(set(keys))
-    strata = tuple(_stratum(key, epochs, arms) for key in names)
-    code = {key: position for position, key in enumerate(names)}
-    # Devices get codes in the order of their first call, so that a sequence can be drawn as it developed.
-    _, device = np.unique(_ints(cells, "first"), return_inverse=True)
+    names, columns = cells.names, cells.columns
+    wanted = np.array([row["arm"] in arms and segment in (None, row["segment"]) for row in names], dtype=np.bool_)
+    keep = wanted[columns["cell"]] if names else np.zeros(0, np.bool_)
+    if metric == "favourites":
+        keep = keep & columns["mature"].astype(np.bool_)
+    keys = [(row["epoch"], row["eligible"], row["template"]) for row in names]
+    order = sorted(set(keys))
+    place = {key: position for position, key in enumerate(order)}
     arm_code = {name: position for position, name in enumerate(arms)}
-    unit = next(iter(epochs.values())).unit if epochs else "run"
+    stratum_of = np.array([place[key] for key in keys], dtype=np.int64)
+    arm_of = np.array([arm_code.get(row["arm"], -1) for row in names], dtype=np.int64)
+    cell = columns["cell"][keep]
     return Observations(
         arms=arms,
-        strata=strata,
-        unit=unit,
-        stratum=np.array([code[key] for key in keys], dtype=np.int64),
-        device=device.astype(np.int64),
-        arm=np.array([arm_code[name] for name in cells.column("arm").to_pylist()], dtype=np.int64),
-        units=_ints(cells, "units"),
-        n=_ints(cells, "n"),
-        y=_floats(cells, metric),
-        y_squared=_floats(cells, "latency_squared") if metric == "latency" else None,
+        strata=tuple(_stratum(key, epochs, arms) for key in order),
+        unit=next(iter(epochs.values())).unit if epochs else "run",
+        stratum=stratum_of[cell],
+        device=columns["cluster"][keep].astype(np.int64),
+        arm=arm_of[cell],
+        units=columns["units"][keep].astype(np.int64),
+        n=columns["n"][keep].astype(np.int64),
+        y=columns[metric][keep].astype(np.float64),
+        y_squared=columns["latency_squared"][keep].astype(np.float64) if metric == "latency" else None,
     )
 
 
@@ -96,16 +132,5 @@ def _stratum(key: tuple[int, str, str], epochs: Mapping[int, Arms], arms: tuple[
     """Weights in force for these calls: an adapter that chance could not have given had weight 0."""
     epoch, eligible, template = key
     frozen, chance = epochs[epoch], set(eligible.split(","))
-    weights = tuple(
-        arm.weight if arm.name == frozen.base or arm.name in chance else 0
-        for arm in (next((a for a in frozen.arms if a.name == name), frozen.arm(frozen.base)) for name in arms)
-    )
-    return Stratum(f"epoch {epoch}: {eligible}", epoch, template, weights)
-
-
-def _ints(cells: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return cells.column(name).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
-
-
-def _floats(cells: pa.Table, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return cells.column(name).to_numpy().astype(np.float64)  # type: ignore[no-any-return]
+    known = {arm.name: arm.weight for arm in frozen.arms if arm.name == frozen.base or arm.name in chance}
+    return Stratum(f"epoch {epoch}: {eligible}", epoch, template, tuple(known.get(name, 0) for name in arms))

@@ -31,7 +31,7 @@ OUTCOME_SCHEMA: Final = pa.schema(
     [
         ("seq", pa.int64()), ("id", pa.string()), ("digest", pa.string()), ("ts", _TS), ("experiment", pa.string()),
         ("kind", pa.string()), ("call", pa.string()), ("run", pa.string()), ("child_run", pa.string()),
-        ("call_id", pa.string()), ("stage", pa.string()), ("method", pa.string()), ("code", pa.string()),
+        ("call_id", pa.string()), ("call_seq", pa.int64()), ("stage", pa.string()), ("method", pa.string()), ("code", pa.string()),
         ("origin", pa.string()), ("synthetic", pa.bool_()), ("received", _TS),
     ]
 )  # fmt: skip
@@ -95,7 +95,7 @@ def call_row(call: Call, digest: str, seq: int, arm_treated: str, received: date
 def outcome_row(outcome: Outcome, digest: str, seq: int, received: datetime) -> dict[str, Any]:
     """One row of ``outcomes``, not yet attributed to a call."""
     row = outcome.model_dump()
-    row.update(seq=seq, digest=digest, ts=naive(outcome.ts), call_id="", received=naive(received))
+    row.update(seq=seq, digest=digest, ts=naive(outcome.ts), call_id="", call_seq=0, received=naive(received))
     return row
 
 

@@ -20,7 +20,7 @@ Arm = Annotated[str, typer.Option("--arm", help="The adapter's arm [default: the
 """Everything an action needs beside its own options."""
 
 _STATUS: Final = "Example: equipoise guard status"
-_ARM: Final = 'Example: equipoise guard arm --adapter v3 --actor "A. Lee" --reason "audit passed, team agreed"'
+_ARM: Final = 'Example: equipoise guard arm --adapter qwen3-v2 --actor "A. Lee" --reason "audit passed, team agreed"'
 _PAUSE: Final = 'Example: equipoise guard pause --actor "A. Lee" --reason "lunch break test"'
 _RESUME: Final = 'Example: equipoise guard resume --actor "A. Lee" --reason "test is over"'
 _ROLLBACK: Final = 'Example: equipoise guard rollback --actor "A. Lee" --reason "children saw odd pictures"'
@@ -42,7 +42,7 @@ def status(
 
 @app.command("arm", epilog=_ARM)
 def arm(
-    adapter: Annotated[str, typer.Option("--adapter", help="The adapter version that is armed.")],
+    adapter: Annotated[str, typer.Option("--adapter", help="The adapter version: its model's name, as configured.")],
     actor: Actor,
     reason: Reason,
     override: Annotated[
@@ -123,7 +123,9 @@ def export(
         name = the_experiment(client, experiment)
         wanted = int(client.experiment(name)["epoch"]) if epoch is None else epoch
         if wanted < 1:
-            raise UserError(f"experiment {name} has no epoch yet: nothing was ever armed, so the guard has seen nothing")
+            raise UserError(
+                f"experiment {name} has no epoch yet: nothing was ever armed, so the guard has seen nothing"
+            )
         text = client.guard_events(name, wanted)
     if output is not None:
         output.write_text(text, encoding="utf-8")
@@ -143,7 +145,7 @@ def _act(
     actor: str,
     reason: str,
     as_json: bool,
-    adapter: str | None = None,
+    adapter: str = "",
     override: bool = False,
 ) -> None:
     for name, text in (("--actor", actor), ("--reason", reason)):
@@ -178,7 +180,7 @@ def status_lines(answer: dict[str, Any]) -> list[str]:
     for entry in answer["history"]:
         who = f" by {entry['actor']}" if entry["actor"] else ""
         why = f": {entry['reason']}" if entry["reason"] else ""
-        at = str(entry["at"])[:19].replace("T", " ")
+        at = str(entry["ts"])[:19].replace("T", " ")
         lines.append(
             f"  {at} UTC  {entry['arm']}  {entry['from_state']} → {entry['to_state']}  ({entry['action']}{who}{why})"
         )

@@ -19,10 +19,13 @@ FIELDS: Final = ("state", "rule", "grade", "event_id", "n", "blocked", "devices"
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="CSV with event_id,ts,arm,device,prompt,blocked; its order is the order.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV with event_id,ts,arm,device,prompt,blocked; its order is the order.")
+    ],
     base: Annotated[str, typer.Option("--base", help="The base arm: if it trips, that is no refusal.")] = "base",
     experiment: Annotated[
-        str, typer.Option("--experiment", help="Take this experiment's limits from the settings [default: 5 %, 200, 3].")
+        str,
+        typer.Option("--experiment", help="Take this experiment's limits from the settings [default: 5 %, 200, 3]."),
     ] = "",
     config: Config = None,
     as_json: Json = False,

@@ -23,7 +23,11 @@ def report(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Print calls, prompt-runs, blocks, favourites, regenerations and latency per arm, with 95 % intervals."""
+    """Print what each arm did, with intervals.
+
+    Calls, prompt-runs, blocks, favourites, regenerations, latency per arm (95 % intervals: Clopper–Pearson), and the
+    comparison of concurrent calls.
+    """
     filters = {"epoch": epoch, "traffic": traffic, "origin": origin} | ({"by": by} if by else {})
     with connect(load(config), service, token, "researcher") as client:
         name = the_experiment(client, experiment)
@@ -49,8 +53,43 @@ def report(
                 for row in answer["by"]["rows"]
             ],
         )  # fmt: skip
+    for item in answer["analysis"]:
+        _comparison(item)
     for adapter in guard["adapters"]:
-        emit_text(f"{adapter['arm']}: {adapter['sentence']}")
+        emit_text(f"guard of {adapter['arm']}: {adapter['sentence']}")
+
+
+def _comparison(item: dict[str, Any]) -> None:
+    """One adapter against the base: the service's numbers and its words about them."""
+    if item["metrics"]:
+        emit_table(
+            f"{item['arm']} − {item['base']}, concurrent calls by {item['by']}",
+            ("metric", "#n", "#difference", "#p", "#p (Holm)", "in words"),
+            [_metric(metric) for metric in item["metrics"]],
+        )
+        emit_text(item["maturity"]["sentence"])
+    emit_text(f"{item['arm']}: {item['standing']['sentence']}")
+
+
+def _metric(metric: dict[str, Any]) -> tuple[object, ...]:
+    p_values = (metric["p_value"], metric["adjusted"])
+    return (
+        metric["metric"],
+        metric["n"],
+        difference(metric["metric"], metric["difference"]),
+        *(None if p is None else f"{p:.3g}" for p in p_values),
+        metric["sentence"],
+    )
+
+
+def difference(metric: str, seen: dict[str, Any] | None) -> str | None:
+    """``+2.1 points (−0.4 to +4.6)``; None without a number, no interval before there are devices enough for one."""
+    if seen is None or seen["estimate"] is None:
+        return None
+    factor, unit = (1.0, "ms") if metric == "latency" else (100.0, "points")
+    low, high = seen["low"], seen["high"]
+    ends = "" if low is None or high is None else f" ({factor * low:+.1f} to {factor * high:+.1f})"
+    return f"{factor * seen['estimate']:+.1f} {unit}{ends}".replace("-", "−")
 
 
 def _row(arm: dict[str, Any]) -> tuple[object, ...]:

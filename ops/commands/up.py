@@ -20,7 +20,10 @@ def up(
     no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Without the dashboard.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Start owner service, gateway and dashboard, keep them running, stop them with Ctrl-C."""
+    """Start and supervise all services.
+
+    Owner service, gateway and dashboard, in this order; a service that ends is started again; Ctrl-C stops all.
+    """
     loaded = load(config)
     if not loaded.settings.experiment:
         raise UserError(NO_EXPERIMENT)

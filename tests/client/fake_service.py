@@ -25,7 +25,10 @@ class FakeService:
         self.arrivals: Counter[str] = Counter()
         self.requests: list[tuple[str, str, Any]] = []
         self.refused_ids: set[str] = set()
-        self.assignment: Any = {"arm": "adapter", "model": "m-adapter", "reason": "split", "epoch": 3, "bucket": 7}
+        self.assignment: Any = {
+            "arm": "adapter", "model": "m-adapter", "reason": "split", "epoch": 3, "bucket": 7, "unit": "r_x",
+            "eligible": ["adapter"],
+        }  # fmt: skip
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
         self.retry_after = "0.05"
         self._lock = threading.Lock()
@@ -54,7 +57,7 @@ class FakeService:
                 return {"id": event["id"], "status": 201}
             return {"id": event["id"], "status": 200 if self.kept[event["id"]] == event else 409}
 
-    def _handler(service) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(service) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 

@@ -5,10 +5,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from client.host import Equipoise
+from experiment.events import Call
 from tests.client.fake_service import FakeService, fake_service
 
 BUDGET_S = 0.05
@@ -37,7 +39,7 @@ def timed(equipoise: Equipoise) -> float:
 def test_the_gateways_answer_is_the_assignment(service: FakeService) -> None:
     with asking(service.url, budget_s=2) as equipoise:
         answer = equipoise.assign("run_1_abcdef", "dev_0123456789ab", "config", "kids", "de", "run_0_abcdef")
-    assert answer == ("adapter", "m-adapter", "split", 3, 7, "")
+    assert answer == ("adapter", "m-adapter", "split", 3, 7, "r_x", ("adapter",))
     _, path, body = service.requests[0]
     assert path == "/v1/assignments"
     assert body == {
@@ -49,6 +51,17 @@ def test_the_gateways_answer_is_the_assignment(service: FakeService) -> None:
         "safety_level": "kids",
         "language": "de",
     }
+
+
+def test_the_assignment_travels_into_the_call_as_it_is(service: FakeService) -> None:
+    with asking(service.url, budget_s=2) as equipoise:
+        call = equipoise.call("run_1_abcdef", equipoise.assign("run_1_abcdef"), model="m-base")
+        assert equipoise.flush(10)
+    stored = Call.model_validate(service.kept[call])
+    assert (stored.arm, stored.reason, stored.epoch, stored.bucket, stored.unit, stored.eligible) == (
+        "adapter", "split", 3, 7, "r_x", ("adapter",),
+    )  # fmt: skip
+    assert stored.model == "m-base"  # what answered, not what was asked for
 
 
 def test_a_gateway_that_accepts_and_hangs_costs_no_more_than_the_budget(service: FakeService) -> None:
@@ -119,7 +132,7 @@ def test_24_threads_with_a_hanging_gateway_all_keep_the_budget(service: FakeServ
 def test_an_answer_that_is_none_is_the_base_arm(service: FakeService, answer: object) -> None:
     service.assignment = answer
     with asking(service.url, base_model="host-model", budget_s=2) as equipoise:
-        assert equipoise.assign("run_1_abcdef") == ("base", "host-model", "error", 0, 0, "")
+        assert equipoise.assign("run_1_abcdef") == ("base", "host-model", "error", 0, 0, "", ())
 
 
 def test_without_a_key_no_id_goes_to_another_machine() -> None:
@@ -132,7 +145,8 @@ def test_without_a_key_no_id_goes_to_another_machine() -> None:
 
 def test_headers_name_run_device_and_config() -> None:
     equipoise = asking("http://127.0.0.1:9")
-    headers = equipoise.headers("run_1_abcdef", "dev_0123456789ab", "config", "kids", "de", "run_0_abcdef")
+    more: dict[str, Any] = {"translated": True, "template_version": "v"}
+    headers = equipoise.headers("run_1_abcdef", "dev_0123456789ab", "config", "kids", "de", "run_0_abcdef", **more)
     assert headers == {
         "X-Equipoise-Run": equipoise._pseudonym("r", "run_1_abcdef"),
         "X-Equipoise-Unit": "dev_0123456789ab",
@@ -140,6 +154,8 @@ def test_headers_name_run_device_and_config() -> None:
         "X-Equipoise-Config": "config",
         "X-Equipoise-Safety-Level": "kids",
         "X-Equipoise-Language": "de",
+        "X-Equipoise-Template": "v",
+        "X-Equipoise-Translated": "yes",
     }
 
 

@@ -48,7 +48,7 @@ junk = st.one_of(
 )
 METHODS = {
     "assign": "run device config safety_level language parent_run",
-    "headers": "run device config safety_level language parent_run",
+    "headers": "run device config safety_level language parent_run translated template_version",
     "call": "run assignment device parent_run model input context output config language safety_level "
     "template_version translated parameters refused latency_ms tokens_in tokens_out error ts",
     "favourite": "run ts",
@@ -59,6 +59,8 @@ METHODS = {
     "not_blocked": "run method ts",
     "edit": "run ts",
 }
+SETTINGS = """url token spool experiment key budget_s gateway_url base_arm base_model queue_events queue_bytes
+spool_bytes exit_s"""
 NEEDED = {"regeneration": ("run", "repeats"), "block": ("run", "stage")}
 
 
@@ -81,14 +83,12 @@ def test_no_method_raises(equipoise: Equipoise, method: str, data: st.DataObject
     given_names = [name for name in names if name in needed or data.draw(st.booleans())]
     arguments = {name: data.draw(junk, label=name) for name in given_names}
     getattr(equipoise, method)(**arguments)
-    assert equipoise._outbox._thread is None or equipoise._outbox._thread.is_alive()
+    for thread in (equipoise._outbox._keeper, equipoise._outbox._sender):
+        assert thread is None or thread.is_alive()
 
 
 @given(st.dictionaries(
-    st.sampled_from(
-        "url token spool experiment key budget_s gateway_url base_arm base_model queue_events queue_bytes "
-        "spool_bytes exit_s".split()
-    ),
+    st.sampled_from(SETTINGS.split()),
     junk,
     max_size=4,
 ))  # fmt: skip

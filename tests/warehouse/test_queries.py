@@ -33,7 +33,7 @@ def test_counts_per_arm(filled):
     assert {name: rows["base"][name] for name in names} == {
         "calls": 6, "favourites": 1, "regenerated": 1, "blocked_calls": 0, "treated": 6
     }  # fmt: skip
-    assert rows["base"]["latency_median"] == 102.5
+    assert rows["base"]["latency"][0] == 102.5
     assert {name: rows["lora"][name] for name in ("calls", "treated", "fallbacks", "blocked_calls")} == {
         "calls": 4, "treated": 3, "fallbacks": 1, "blocked_calls": 1
     }  # fmt: skip

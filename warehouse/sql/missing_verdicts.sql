@@ -4,10 +4,10 @@ SELECT
     c.arm,
     count(DISTINCT c.id) AS expected,
     count(DISTINCT c.id) FILTER (
-        NOT EXISTS (SELECT 1 FROM outcomes v WHERE v.call_id = c.id AND v.kind IN ('block', 'not_blocked'))
+        NOT EXISTS (SELECT 1 FROM outcomes v WHERE v.call_seq = c.seq AND v.kind IN ('block', 'not_blocked'))
     ) AS missing
 FROM outcomes s
-JOIN calls c ON c.id = s.call_id
+JOIN calls c ON c.seq = s.call_seq
 WHERE s.kind = 'submitted' AND s.ts >= ? AND s.ts < ?
   AND c.experiment = ? AND c.arm = c.arm_treated AND c.safety_level NOT IN ('adult', 'research')
 GROUP BY c.arm

@@ -51,6 +51,7 @@ CREATE TABLE outcomes (
     run VARCHAR NOT NULL,             -- as sent; '' if addressed by call
     child_run VARCHAR NOT NULL,
     call_id VARCHAR NOT NULL,         -- the call it belongs to; '' while that is pending
+    call_seq BIGINT NOT NULL,         -- that call's seq: joins on it cost a fraction of joins on the id; 0 while pending
     stage VARCHAR NOT NULL,
     method VARCHAR NOT NULL,
     code VARCHAR NOT NULL,
