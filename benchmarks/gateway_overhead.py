@@ -5,8 +5,8 @@ way), a small sink in place of the owner service, the gateway as it is served, a
 over warm connections. Each worker asks every prompt both ways, in random order. It needs two cores that nobody else
 uses; with more processes than cores one measures their queue. ``python -m benchmarks.gateway_overhead``
 
-The median overhead is the median over prompts of (through the gateway − direct). The difference of the two medians stands
-beside it: it is the noisier estimate of the same, since the backend's own 60 ms do not cancel out in it.
+The median overhead is the median over prompts of (through the gateway − direct). The difference of the two medians
+stands beside it: it is the noisier estimate of the same, since the backend's own 60 ms do not cancel out in it.
 """
 
 import argparse

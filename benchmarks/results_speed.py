@@ -38,7 +38,8 @@ SELECT
     'd_' || md5('d' || (i // 20)) AS device, 'browser' AS device_kind, 'r_' || md5('r' || i) AS run, '' AS parent_run,
     'p_' || md5('p' || i) AS prompt, '' AS output_key, 'config-' || (i // 20) % 40 AS config,
     CASE WHEN i % 5 = 0 THEN 'en' ELSE 'de' END AS language, NULL AS translated,
-    CASE (i // 20) % 3 WHEN 0 THEN 'youth' ELSE 'kids' END AS safety_level, 't1' AS template_version, '{{}}' AS parameters,
+    CASE (i // 20) % 3 WHEN 0 THEN 'youth' ELSE 'kids' END AS safety_level, 't1' AS template_version,
+    '{{}}' AS parameters,
     'Idee ' || i AS input, NULL AS context, 'Antwort ' || i AS output, FALSE AS refused,
     4000 + hash(i || 'l') % 3000 AS latency_ms, 100 AS tokens_in, 100 AS tokens_out, NULL AS error, 'live' AS origin,
     TRUE AS synthetic, ts AS received
@@ -84,8 +85,8 @@ def fill(folder: Path, calls: int) -> float:
     connection.execute(CALLS.format(n=calls))
     connection.execute(OUTCOMES.format(n=calls))
     connection.execute(
-        "INSERT INTO prompt_runs SELECT md5('k' || id), seq, ts, 'stage2', 1, arm, device, prompt, FALSE, id FROM calls "
-        "WHERE arm = 'base'"
+        "INSERT INTO prompt_runs SELECT md5('k' || id), seq, ts, 'stage2', 1, arm, device, prompt, FALSE, id "
+        "FROM calls WHERE arm = 'base'"
     )
     connection.execute("CHECKPOINT")
     connection.close()

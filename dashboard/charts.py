@@ -1,66 +1,57 @@
-"""Pictures of the service's numbers (Altair): nothing is computed here but where a mark stands.
+"""Pictures of the service's numbers: rows for the charts of :mod:`chart_specs`, and the same figures in words.
 
-Each chart has an alternative text with its figures. Colours come from the theme in the order of the arms, so that they
-change with dark and light; the shape of a point says the arm as well.
+Nothing is computed here but where a mark stands.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import altair as alt
 import pyarrow as pa
 
+from dashboard import chart_specs
 from dashboard import words_page as words
-from dashboard.palette import ARM_SHAPES, VERMILLION
 from dashboard.wording import Text, Voice
 
-INTERVAL_STEP: Final = 28
-INTERVAL_AXIS: Final = 34
-TIME_HEIGHT: Final = 230
-DAY_S: Final = 86_400
 BAND_FROM: Final = 20
 """Running shares are drawn from this n on: before, the interval fills the picture and says nothing."""
+DAYS_FROM: Final = 600
+"""Periods longer than these seconds span more than a day together."""
+
 _INSTANT: Final = pa.timestamp("ms", tz="UTC")
+_RATE: Final = (("rate", pa.float64()), ("low", pa.float64()), ("high", pa.float64()), ("text", pa.string()))
 
 
 class Picture(NamedTuple):
-    """A chart and what it shows, in words."""
+    """What Vega-Lite draws, and what it shows in words."""
 
-    chart: alt.Chart | alt.LayerChart | alt.FacetChart
+    spec: dict[str, Any]
     alt: str
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Iterable[tuple[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema(list(columns)))
+def _picture(spec: str, alt: str, **data: pa.Table) -> Picture:
+    return Picture(json.loads(spec) | {"datasets": data}, alt)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], *columns: tuple[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema(columns))
 
 
 def _instant(iso: str) -> datetime:
     return datetime.fromisoformat(iso)
 
 
-def _colour(order: Sequence[str], *, legend: alt.Legend | None = None) -> alt.Color:
-    return alt.Color("arm:N", scale=alt.Scale(domain=list(order)), legend=legend)
+def _in_words(voice: Voice, rates: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    return "; ".join(f"{name}: {_figures(voice, rate)}" for name, rate in rates)
 
 
-def _shape(order: Sequence[str]) -> alt.Shape:
-    shapes = [ARM_SHAPES[min(position, len(ARM_SHAPES) - 1)] for position in range(len(order))]
-    return alt.Shape("arm:N", scale=alt.Scale(domain=list(order), range=shapes), legend=None)
+def _figures(voice: Voice, rate: Mapping[str, Any]) -> str:
+    return f"{voice.percent(rate['rate'])} · {voice.of(rate)} · {voice.interval(rate)}"
 
 
-def _time_axis(bin_s: float) -> alt.Axis:
-    """Clock times within a day, days beyond; Vega shows them in the browser's zone."""
-    return alt.Axis(title=None, format="%H:%M" if bin_s <= 600 else "%d.%m. %H:%M", labelOverlap=True, tickCount=6)
-
-
-def _counts(field: str) -> alt.Y:
-    return alt.Y(field, title=None, axis=alt.Axis(tickMinStep=1, tickCount=6))
-
-
-def _rate_words(voice: Voice, rates: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
-    return "; ".join(
-        f"{name}: {voice.percent(rate['rate'])} ({voice.of(rate)}; {voice.interval(rate)})" for name, rate in rates
-    )
+def _rate_row(voice: Voice, rate: Mapping[str, Any]) -> dict[str, Any]:
+    return {"rate": rate["rate"], "low": rate["low"], "high": rate["high"], "text": _figures(voice, rate)}
 
 
 def intervals(
@@ -78,32 +69,10 @@ def intervals(
     known = [(arm["arm"], arm[key]) for arm in arms if arm[key]["n"]]
     if not known:
         return None
-    order = [arm["arm"] for arm in arms]
-    rows = [
-        {
-            "arm": arm, "rate": rate["rate"], "low": rate["low"], "high": rate["high"],
-            "text": f"{voice.percent(rate['rate'])} · {voice.of(rate)} · {voice.interval(rate)}",
-        }
-        for arm, rate in known
-    ]  # fmt: skip
-    columns = [("arm", pa.string()), ("rate", pa.float64()), ("low", pa.float64()), ("high", pa.float64())]
-    base = alt.Chart(_table(rows, [*columns, ("text", pa.string())])).encode(
-        y=alt.Y("arm:N", sort=order, scale=alt.Scale(domain=order), title=None, axis=alt.Axis(labelLimit=120)),
-        color=_colour(order),
-        tooltip=[alt.Tooltip("arm:N", title=voice.say(words.ARM)), alt.Tooltip("text:N", title=voice.say(name))],
-    )
-    across = alt.X(
-        "low:Q", title=None, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(format="~%", tickCount=5, grid=True)
-    )
-    layers: list[alt.Chart] = [
-        base.mark_rule(strokeWidth=4, opacity=0.55).encode(x=across, x2="high:Q"),
-        base.mark_point(filled=True, size=110, opacity=1).encode(x=alt.X("rate:Q"), shape=_shape(order)),
-    ]
-    if limit is not None:
-        line = alt.Chart(_table([{"limit": limit}], [("limit", pa.float64())]))
-        layers.append(line.mark_rule(color=VERMILLION, strokeDash=[5, 4], strokeWidth=2).encode(x="limit:Q"))
-    chart = alt.layer(*layers).properties(height=INTERVAL_STEP * len(order) + INTERVAL_AXIS)
-    return Picture(chart, voice.say(words.INTERVAL_ALT, name=voice.say(name), rates=_rate_words(voice, known)))
+    rows = [{"arm": arm, **_rate_row(voice, rate)} for arm, rate in known]
+    spec = chart_specs.intervals(voice, tuple(arm["arm"] for arm in arms), name, limit)
+    alt = voice.say(words.INTERVAL_ALT, name=voice.say(name), rates=_in_words(voice, known))
+    return _picture(spec, alt, rows=_table(rows, ("arm", pa.string()), *_RATE))
 
 
 def bin_name(voice: Voice, seconds: float) -> str:
@@ -133,26 +102,10 @@ def calls(voice: Voice, series: Mapping[str, Any], order: Sequence[str]) -> Pict
     ]
     if not rows:
         return None
-    columns = [("start", _INSTANT), ("end", _INSTANT), ("arm", pa.string()), ("position", pa.int64()),
-               ("calls", pa.int64())]  # fmt: skip
-    chart = (
-        alt.Chart(_table(rows, columns))
-        .mark_bar(orient="vertical", binSpacing=0, opacity=0.9)
-        .encode(
-            x=alt.X("start:T", axis=_time_axis(series["bin_s"])),
-            x2="end:T",
-            y=alt.Y("calls:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, format="~s")),
-            color=_colour(order),
-            order=alt.Order("position:Q"),
-            tooltip=[
-                alt.Tooltip("start:T", title=voice.say(words.TIME), format="%H:%M:%S"),
-                alt.Tooltip("arm:N", title=voice.say(words.ARM)),
-                alt.Tooltip("calls:Q", title=voice.say(words.CALLS)),
-            ],
-        )
-        .properties(height=TIME_HEIGHT)
-    )
-    return Picture(chart, voice.say(words.CALLS_ALT, bin=bin_name(voice, series["bin_s"])))
+    columns = (("start", _INSTANT), ("end", _INSTANT), ("arm", pa.string()), ("position", pa.int64()))
+    spec = chart_specs.calls(voice, tuple(order), days=series["bin_s"] > DAYS_FROM)
+    alt = voice.say(words.CALLS_ALT, bin=bin_name(voice, series["bin_s"]))
+    return _picture(spec, alt, rows=_table(rows, *columns, ("calls", pa.int64())))
 
 
 def blocked_against_limit(
@@ -163,45 +116,25 @@ def blocked_against_limit(
     if not points:
         return None
     rows = [{**point, "ts": _instant(point["ts"]), "arm": adapter["arm"]} for point in points]
-    columns = [("ts", _INSTANT), ("n", pa.int64()), ("blocked", pa.int64()), ("allowed", pa.float64()),
-               ("trips_at", pa.float64()), ("arm", pa.string())]  # fmt: skip
-    days = {rows[index]["ts"].astimezone(voice.zone).date() for index in (0, -1)}
-    along = alt.X("ts:T", axis=_time_axis(DAY_S if len(days) > 1 else 0))
+    columns = (("ts", _INSTANT), ("n", pa.int64()), ("blocked", pa.int64()), ("allowed", pa.float64()),
+               ("trips_at", pa.float64()), ("arm", pa.string()))  # fmt: skip
+    days = len({rows[index]["ts"].astimezone(voice.zone).date() for index in (0, -1)}) > 1
     limit = voice.say(words.LINE_LIMIT, limit=voice.percent(limits["limit"], 0))
-    base = alt.Chart(_table(rows, columns)).encode(
-        order="n:Q",
-        tooltip=[
-            alt.Tooltip("ts:T", title=voice.say(words.TIME), format="%d.%m. %H:%M:%S"),
-            alt.Tooltip("n:Q", title="n"),
-            alt.Tooltip("blocked:Q", title=voice.say(words.BLOCKED_RUNS)),
-            alt.Tooltip("allowed:Q", title=limit, format=".2f"),
-            alt.Tooltip("trips_at:Q", title=voice.say(words.LINE_TRIP), format=".2f"),
-        ],
-    )
-    line = base.mark_line(color=VERMILLION, strokeWidth=1.8)
-    chart = alt.layer(
-        line.encode(x=along, y=_counts("allowed:Q"), strokeDash=alt.value([6, 4])),
-        line.encode(x=along, y=_counts("trips_at:Q"), strokeDash=alt.value([1, 4])),
-        base.mark_line(interpolate="step-after", strokeWidth=3).encode(
-            x=along, y=_counts("blocked:Q"), color=_colour(order)
-        ),
-        # The limit is named at its end, the other line at its beginning: later on they may be one.
-        alt.Chart(_table(rows[-1:], columns))
-        .mark_text(align="right", dy=-8, color=VERMILLION, fontSize=12, fontWeight="bold")
-        .encode(x="ts:T", y="allowed:Q", text=alt.value(limit)),
-        alt.Chart(_table(rows[:1], columns))
-        .mark_text(align="left", dy=-8, color=VERMILLION, fontSize=12, fontWeight="bold")
-        .encode(x="ts:T", y="trips_at:Q", text=alt.value(voice.say(words.LINE_TRIP))),
-    ).properties(height=TIME_HEIGHT)
     newest = points[-1]
-    said = voice.say(
+    alt = voice.say(
         words.EVIDENCE_ALT,
         arm=adapter["arm"],
         blocked=voice.count(newest["blocked"]),
         n=voice.count(newest["n"]),
         allowed=voice.decimal(newest["allowed"]),
     )
-    return Picture(chart, said)
+    return _picture(
+        chart_specs.blocked_against_limit(voice, tuple(order), limit, days=days),
+        alt,
+        rows=_table(rows, *columns),
+        first=_table(rows[:1], *columns),
+        last=_table(rows[-1:], *columns),
+    )
 
 
 def running(
@@ -219,38 +152,13 @@ def running(
     """
     latest = {point["arm"]: point["running"][key] for point in series["points"]}
     rows = [
-        {
-            "at": _instant(point["end"]),
-            "arm": point["arm"],
-            **rate,
-            "text": f"{voice.of(rate)} · {voice.interval(rate)}",
-        }
+        {"at": _instant(point["end"]), "arm": point["arm"], **_rate_row(voice, rate)}
         for point in series["points"]
         if (rate := point["running"][key])["n"] and rate["n"] >= min(BAND_FROM, latest[point["arm"]]["n"])
     ]
     if not rows:
         return None
-    columns = [("at", _INSTANT), ("arm", pa.string()), ("rate", pa.float64()), ("low", pa.float64()),
-               ("high", pa.float64()), ("text", pa.string())]  # fmt: skip
-    base = alt.Chart(_table(rows, columns)).encode(
-        x=alt.X("at:T", axis=_time_axis(series["bin_s"])),
-        color=_colour(order),
-        tooltip=[
-            alt.Tooltip("at:T", title=voice.say(words.TIME), format="%d.%m. %H:%M:%S"),
-            alt.Tooltip("arm:N", title=voice.say(words.ARM)),
-            alt.Tooltip("rate:Q", title=voice.say(words.SHARE), format=".1%"),
-            alt.Tooltip("text:N", title="n"),
-        ],
-    )
-    up = alt.Y("low:Q", title=None, axis=alt.Axis(format="~%", tickCount=5), scale=alt.Scale(zero=True, clamp=True))
-    layers: list[alt.Chart] = [
-        base.mark_area(opacity=0.18).encode(y=up, y2="high:Q", color=_colour(order)),
-        base.mark_line(strokeWidth=2.5).encode(y="rate:Q"),
-        base.mark_point(filled=True, size=34, opacity=1).encode(y="rate:Q", shape=_shape(order)),
-    ]
-    if limit is not None:
-        line = alt.Chart(_table([{"limit": limit}], [("limit", pa.float64())]))
-        layers.append(line.mark_rule(color=VERMILLION, strokeDash=[5, 4], strokeWidth=2).encode(y="limit:Q"))
-    chart = alt.layer(*layers).properties(height=TIME_HEIGHT)
-    said = _rate_words(voice, ((arm, latest[arm]) for arm in order if arm in latest and latest[arm]["n"]))
-    return Picture(chart, voice.say(words.RUNNING_ALT, name=voice.say(name), rates=said))
+    said = _in_words(voice, ((arm, latest[arm]) for arm in order if arm in latest and latest[arm]["n"]))
+    spec = chart_specs.running(voice, tuple(order), limit, days=series["bin_s"] > DAYS_FROM)
+    alt = voice.say(words.RUNNING_ALT, name=voice.say(name), rates=said)
+    return _picture(spec, alt, rows=_table(rows, ("at", _INSTANT), ("arm", pa.string()), *_RATE))

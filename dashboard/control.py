@@ -55,6 +55,7 @@ def panel(voice: Voice, client: Client, experiment: str) -> None:
     if st.session_state.pop(_CLEAR, False):
         st.session_state["control-reason"] = st.session_state["control-adapter"] = ""
         st.session_state["control-override"] = False
+        st.session_state.pop("control-action", None)
     try:
         guard = client.guard(experiment)
     except ServiceError as error:
@@ -91,8 +92,10 @@ def _which(voice: Voice, guard: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _what(voice: Voice, adapter: Mapping[str, Any] | None) -> str | None:
     possible = [action for action in _ORDER if adapter is not None and action in adapter["possible"]]
     possible.append("base_only_today")
-    if st.session_state.get("control-action") not in possible:
-        st.session_state["control-action"] = possible[0]
+    chosen = st.session_state.setdefault("control-action", possible[0])
+    # A choice stays when the guard moves on meanwhile: whoever is typing a reason must not find another form.
+    gone = chosen not in possible and chosen in words.ACTIONS
+    possible = [chosen, *possible] if gone else possible
     action = st.segmented_control(
         voice.say(words.ACTION),
         possible,
@@ -101,8 +104,11 @@ def _what(voice: Voice, adapter: Mapping[str, Any] | None) -> str | None:
         required=True,
         persist_state="page",
     )
-    if action is not None:
-        st.html(tag("p", voice.say(words.MEANS[action]), cls="eq-means"))
+    with st.container():  # always there, so that what comes and goes in it moves no field below
+        if gone and action == chosen and adapter is not None:
+            st.html(notice("hint", voice.say(words.GONE, state=voice.say(words.STATES[adapter["state"]]))))
+        if action is not None:
+            st.html(tag("p", voice.say(words.MEANS[action]), cls="eq-means"))
     return action
 
 
@@ -110,8 +116,9 @@ def _form(
     voice: Voice, guard: Mapping[str, Any], adapter: Mapping[str, Any] | None, action: str, experiment: str
 ) -> None:
     given, override = "", False
-    if action == "arm" and adapter is not None:
-        _warn(voice, guard, adapter)
+    with st.container():
+        if action == "arm" and adapter is not None:
+            _warn(voice, guard, adapter)
     with st.form("control-form", border=False):
         if action == "arm" and adapter is not None:
             hint = voice.say(words.ADAPTER_HINT, configured=adapter["configured"])
@@ -162,6 +169,7 @@ def _warn(voice: Voice, guard: Mapping[str, Any], adapter: Mapping[str, Any]) ->
 def _confirm(voice: Voice, client: Client, asked: Request) -> None:
     what = voice.say(words.ACTION_LOWER[asked.action])
     lines = [tag("strong", voice.say(words.SURE, action=what))]
+    lines.append(tag("div", voice.say(words.MEANS[asked.action]), cls="eq-means"))
     if asked.arm:
         lines.append(tag("div", f"{asked.arm} · {asked.adapter}" if asked.adapter else asked.arm))
     lines.append(tag("div", f"{asked.actor}: »{asked.reason}«", cls="eq-quote"))

@@ -201,4 +201,4 @@ def _picture(voice: Voice, title: Text | Html, picture: charts.Picture | None, k
     if picture is None:
         st.html(tag("p", voice.say(words.NO_DATA), cls="eq-empty"))
     else:
-        st.altair_chart(picture.chart, key=f"chart-{key}", alt=picture.alt, width="stretch")
+        st.vega_lite_chart(picture.spec, key=f"chart-{key}", alt=picture.alt, width="stretch")

@@ -33,6 +33,7 @@ def options(settings: DashboardSettings) -> dict[str, Any]:
         "client.showErrorDetails": "none",
         "client.showErrorLinks": False,
         "client.toolbarMode": "minimal",
+        "logger.enableRich": False,
         "logger.level": "warning",
         "runner.magicEnabled": False,
         "server.allowedHosts": [] if "*" in settings.host_names else list(settings.host_names),
@@ -55,6 +56,8 @@ def create_app(settings: DashboardSettings, api_url: str) -> st.App:
         api_url: where the owner service answers, such as ``http://127.0.0.1:17811``.
     """
     bootstrap.load_config_options(options(settings))
+    # It would print every traceback once more, in colours, past our log.
+    logging.getLogger("streamlit.error_util").disabled = True
     return st.App(
         SCRIPT,
         secrets={SECRETS: {"api_url": api_url, **settings.model_dump(mode="json")}},

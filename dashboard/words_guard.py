@@ -123,6 +123,10 @@ MEANS: Final = {
         "stays.",
     ),
 }
+GONE: Final = Text(
+    "Der Zustand hat sich gerade geändert: {state}. Diese Aktion ist damit vielleicht nicht mehr nötig oder möglich.",
+    "The state has just changed: {state}. This action may not be needed or possible any more.",
+)
 WHICH: Final = Text("Welcher Adapter?", "Which adapter?")
 NAME: Final = Text("Dein Name", "Your name")
 REASON: Final = Text("Warum?", "Why?")

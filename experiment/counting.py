@@ -33,7 +33,8 @@ def verdict(kind: str, stage: str, method: str, safety_level: str) -> bool | Non
 
     Stage 1 runs before assignment and never counts. A Stage 2 refusal (youth protection inside the model) is a block of
     that call. Nothing counts in adult and research: no call ever passes a check there, and blocks without the passes
-    beside them are no rate. An unknown method counts: a host that renames a check must not switch the guard off without a word (docs/decisions/0003-unknown-methods.md).
+    beside them are no rate. An unknown method counts: a host that renames a check must not switch the guard off without
+    a word (docs/decisions/0003-unknown-methods.md).
 
     Args:
         kind: the outcome's kind.

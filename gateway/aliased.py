@@ -21,6 +21,7 @@ from gateway.dialect import Asked, BadRequest, Dialect
 from gateway.record import Arrival, Happened
 from gateway.state import Gateway
 from gateway.streaming import Relay
+from gateway.texts import clean
 from gateway.units import subject_of_headers, yes_or_no
 
 JSON = "application/json; charset=utf-8"
@@ -77,11 +78,16 @@ def _arrive(gateway: Gateway, request: web.Request, dialect: Dialect, experiment
     call = f"c_{uuid.uuid4().hex}"
     headers = request.headers
     subject = subject_of_headers(headers, gateway.pseudonymiser, gateway.roots)
+    own_unit = gateway.pseudonymiser.run(call)
+    if not subject.parent_run:
+        prompt = gateway.pseudonymiser.prompt(clean(gateway.splitter.split(asked.prompt).input))
+        unit = gateway.roots.again(subject.device, prompt, subject.run, subject.run_unit or own_unit)
+        subject = subject._replace(run_unit=unit)
     decision = decide(
         gateway.proposed[experiment],
         gateway.permits.state(experiment),
         subject,
-        own_unit=gateway.pseudonymiser.run(call),
+        own_unit=own_unit,
         loggable=gateway.outbox.writable,
         now=now,
     )

@@ -190,6 +190,7 @@ def _answer(assigned: Assigned) -> dict[str, Any]:
         "reason": decision.assignment.reason,
         "epoch": decision.epoch,
         "bucket": decision.assignment.bucket,
+        "eligible": list(decision.assignment.eligible),
         "unit": decision.unit,
         "evaluated_at": assigned.at.isoformat(),
     }

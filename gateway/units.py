@@ -33,15 +33,36 @@ class Subject(NamedTuple):
 class Roots:
     """The first run of each chain of repeats, so that a repeat of a repeat inherits its arm.
 
+    A prompt sent again from the same device is a repeat as well: drawn anew, the base arm's blocked prompts would
+    arrive at the adapter as fresh pairs (docs/decisions/0007-resubmitted-prompts.md).
+
     Kept in memory: after a restart a run hashes the parent it names.
 
     Args:
-        size: runs remembered; the least recently used is forgotten first.
+        size: runs and prompts remembered, each; the least recently used is forgotten first.
     """
 
     def __init__(self, size: int = 20_000) -> None:
         self._size = size
         self._roots: OrderedDict[str, str] = OrderedDict()
+        self._prompts: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def again(self, device: str, prompt: str, run: str, unit: str) -> str:
+        """The run to hash for a prompt of a device: that of the first time it was sent.
+
+        Args:
+            device: pseudonym of the device-day; '' if it is not known: nothing is remembered.
+            prompt: prompt key; '' likewise.
+            run: pseudonym of this run, or ''.
+            unit: what would be hashed otherwise.
+        """
+        if not device or not prompt:
+            return unit
+        first = self._prompts.setdefault((device, prompt), unit)
+        self._prompts.move_to_end((device, prompt))
+        if len(self._prompts) > self._size:
+            self._prompts.popitem(last=False)
+        return self.root(run, first) if run and run != first else first
 
     def root(self, run: str, parent: str) -> str:
         """The run to hash.

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from experiment.permit import MAX_AGE_S, PermitError, read_permit
+from experiment.arms import Arms
+from experiment.permit import MAX_AGE_S, Permit, PermitError, read_permit
 from ops.finding import Finding
 from ops.listen import is_free
 from ops.processes import listener, lock_holder
@@ -136,7 +137,7 @@ def permits(settings: Settings, running: bool) -> Iterator[Finding]:
         settings: all of them.
         running: whether the owner service answers; without it an old permit is expected.
     """
-    for name in settings.experiment:
+    for name, experiment in settings.experiment.items():
         path = settings.service.data / "permits" / f"{name}.json"
         what = f"permit of {name}"
         try:
@@ -160,6 +161,17 @@ def permits(settings: Settings, running: bool) -> Iterator[Finding]:
             yield Finding("problem", what, f"its heartbeat is {age:.0f} s old ({served})", "see the service's log")
         else:
             yield Finding("ok", what, f"{served}, heartbeat {max(age, 0):.0f} s ago")
+        yield from _changed(what, permit, experiment.proposed(name))
+
+
+def _changed(what: str, permit: Permit, proposed: Arms) -> Iterator[Finding]:
+    """What the settings say otherwise than the epoch that is in force."""
+    if permit.arms.salt != proposed.salt:
+        todo = "put the old salt back unless that is meant: units that an earlier epoch knows would change arms"
+        yield Finding("warning", what, f"the salt was changed since epoch {permit.epoch}", todo)
+    elif permit.arms != proposed:
+        todo = "arm the adapter again to let the settings take effect"
+        yield Finding("warning", what, f"the settings' arms are not those of epoch {permit.epoch}, which serves", todo)
 
 
 def clock() -> Iterator[Finding]:

@@ -85,7 +85,7 @@ def _command(pid: int) -> str:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return "command unknown"
-    return raw.replace(b"\0", b" ").decode(errors="replace").strip()[:200] or "command unknown"
+    return " ".join(raw.replace(b"\0", b" ").decode(errors="replace").split())[:200] or "command unknown"
 
 
 def migrations() -> list[tuple[int, str, str]]:

@@ -31,7 +31,8 @@ OUTCOME_SCHEMA: Final = pa.schema(
     [
         ("seq", pa.int64()), ("id", pa.string()), ("digest", pa.string()), ("ts", _TS), ("experiment", pa.string()),
         ("kind", pa.string()), ("call", pa.string()), ("run", pa.string()), ("child_run", pa.string()),
-        ("call_id", pa.string()), ("call_seq", pa.int64()), ("stage", pa.string()), ("method", pa.string()), ("code", pa.string()),
+        ("call_id", pa.string()), ("call_seq", pa.int64()), ("stage", pa.string()),
+        ("method", pa.string()), ("code", pa.string()),
         ("origin", pa.string()), ("synthetic", pa.bool_()), ("received", _TS),
     ]
 )  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import infomeasure
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiment.entropy import chao_wang_jost, collision, plug_in, top_share
@@ -14,6 +14,7 @@ from experiment.entropy import chao_wang_jost, collision, plug_in, top_share
 tables = st.lists(st.integers(0, 40), min_size=1, max_size=25).filter(lambda counts: sum(counts) > 1)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_equals_infomeasure(counts: list[int]) -> None:
     logging.disable(logging.WARNING)
@@ -53,6 +54,7 @@ def test_collision_is_unbiased() -> None:
     assert collision(drawn).mean() == pytest.approx((shares**2).sum(), abs=0.002)
 
 
+@settings(deadline=None)
 @given(tables)
 def test_bounds(counts: list[int]) -> None:
     seen = sum(count > 0 for count in counts)
@@ -62,6 +64,7 @@ def test_bounds(counts: list[int]) -> None:
     assert 1 / seen - 1e-9 <= float(top_share(counts)) <= 1
 
 
+@settings(deadline=None)
 @given(tables)
 def test_order_and_empty_categories_do_not_matter(counts: list[int]) -> None:
     other = [0, *sorted(counts), 0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiment.maturity import WINDOW_S, mature
@@ -28,6 +28,7 @@ def test_withdrawn_within_the_window_does_not_count_after_it_does() -> None:
     assert result.favourite.tolist() == [False, True]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1e7), st.floats(0, 1e7)), min_size=1, max_size=30),
     st.floats(0, 3e7),

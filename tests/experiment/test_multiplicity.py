@@ -11,7 +11,7 @@ from experiment.multiplicity import holm
 
 
 # statsmodels takes 60 ms a call.
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_equals_statsmodels(p_values: list[float]) -> None:
     reject, adjusted, *_ = multipletests(p_values, alpha=0.05, method="holm")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiment.observations import Observations, Stratum, reduce_calls
@@ -23,6 +23,7 @@ def fold(calls: list[tuple[int, int, int, int, int]], strata: tuple[Stratum, ...
     )  # type: ignore[arg-type]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 2), st.integers(0, 1)), max_size=60))
 def test_totals_survive_the_folding(calls: list[tuple[int, int, int, int]]) -> None:
     strata = tuple(stratum(1, 1, 1, name=str(i)) for i in range(3))

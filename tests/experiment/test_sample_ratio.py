@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiment.sample_ratio import Tally, closed_form, judge, log_e_path, start, update
@@ -12,6 +12,7 @@ from experiment.sample_ratio import Tally, closed_form, judge, log_e_path, start
 units = st.lists(st.integers(0, 2), max_size=80)
 
 
+@settings(deadline=None)
 @given(units, units)
 def test_at_once_or_bit_by_bit_gives_the_same(first: list[int], second: list[int]) -> None:
     together = update(start((80, 15, 5)), first + second)
@@ -20,6 +21,7 @@ def test_at_once_or_bit_by_bit_gives_the_same(first: list[int], second: list[int
     assert (together.log_e, together.log_e_max) == (pytest.approx(apart.log_e), pytest.approx(apart.log_e_max))
 
 
+@settings(deadline=None)
 @given(units)
 def test_the_running_product_is_the_dirichlet_multinomial(arms: list[int]) -> None:
     tally = update(start((80, 15, 5)), arms)

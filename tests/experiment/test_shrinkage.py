@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiment.shrinkage import pool_differences, pool_rates
@@ -53,6 +53,7 @@ def test_one_difference_alone_stays_what_it_is() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-0.3, 0.3), st.floats(0.01, 0.2)), min_size=2, max_size=8))
 def test_estimates_lie_between_their_own_value_and_the_others(cells: list[tuple[float, float]]) -> None:
     values, errors = zip(*cells, strict=True)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulate_quality import synthetic_texts
@@ -36,6 +36,7 @@ def test_cosine_by_hand() -> None:
     assert math.isnan(mean_cosine_distance(np.array([[1.0, 0]])))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 12), st.integers(0, 100))
 def test_cosine_equals_the_mean_over_pairs(n: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(n, 5))

@@ -18,7 +18,7 @@ def test_the_same_seed_gives_the_same_season() -> None:
     assert (one.t != other.t).any()
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3_000), st.sampled_from(["run", "device"]), st.floats(0, 0.9), st.integers(0, 1_000))
 def test_every_season_is_well_formed(calls: int, unit: str, icc: float, seed: int) -> None:
     season = generate(TrafficPlan(calls=calls, unit=unit, icc=icc), seed)  # type: ignore[arg-type]

@@ -38,6 +38,7 @@ def test_one_question_has_one_answer(house: House) -> None:
         "reason": "split",
         "epoch": 7,
         "bucket": bucket("stage2", unit),
+        "eligible": ["adapter"],
         "unit": unit,
     }
 

@@ -55,9 +55,9 @@ def test_yes_or_no(text: str | None, value: bool | None) -> None:
     assert yes_or_no(text) is value
 
 
-def ask(house: House, **headers: str) -> None:
+def ask(house: House, idea: str = "", **headers: str) -> None:
     client = ollama.Client(house.url, headers={f"X-Equipoise-{k.replace('_', '-')}": v for k, v in headers.items()})
-    client.generate(ALIAS, PROMPT)
+    client.generate(ALIAS, PROMPT + idea)
 
 
 def test_a_regeneration_inherits_the_bucket_of_the_run_it_repeats(house: House) -> None:
@@ -77,8 +77,8 @@ def test_a_call_without_a_run_is_its_own_unit_and_can_be_drawn_again(house: Hous
     house.experiments = {"stage2": experiment(house.double.url, base_weight=1)}
     house.permit("adapter")
     house.start()
-    for _ in range(40):
-        ask(house, Unit="abc_2026-03-01")
+    for number in range(40):
+        ask(house, f" {number}", Unit="abc_2026-03-01")
     calls = house.delivered(40)
     assert len({call.unit for call in calls}) == 40
     assert {call.arm for call in calls} == {"base", "adapter"}
@@ -86,6 +86,33 @@ def test_a_call_without_a_run_is_its_own_unit_and_can_be_drawn_again(house: Hous
         assert call.run == ""
         assert call.bucket == bucket("stage2", call.unit)
         assert call.arm == ("base" if call.bucket < 2**31 else "adapter")
+
+
+def test_a_prompt_sent_again_from_the_same_device_keeps_its_arm(house: House) -> None:
+    """Drawn anew, the base's blocked prompts would arrive at the adapter as fresh pairs (decision 7)."""
+    house.experiments = {"stage2": experiment(house.double.url, base_weight=1)}
+    house.permit("adapter")
+    house.start()
+    for number in range(6):
+        ask(house, Unit="abc_2026-03-01", Run=f"run_{number}")
+    ask(house, Unit="other_2026-03-01", Run="run_6")
+    ask(house, Run="run_7")
+    ask(house, Unit="other_2026-03-01", Run="run_8", Parent_Run="run_5")
+    again, other, deviceless, child = (calls := house.delivered(9))[:6], *calls[6:]
+    assert {call.unit for call in again} == {PSEUDONYMISER.run("run_0")}
+    assert len({call.arm for call in again}) == 1
+    assert other.unit == PSEUDONYMISER.run("run_6")
+    assert deviceless.unit == PSEUDONYMISER.run("run_7")
+    assert child.unit == PSEUDONYMISER.run("run_0"), "a regeneration of a resubmission is one of the first run"
+
+
+def test_prompts_are_forgotten_least_recently_used_first() -> None:
+    roots = Roots(size=2)
+    for number in range(3):
+        roots.again("d", f"p{number}", "", RUN[number])
+    assert roots.again("d", "p0", "", RUN[4]) == RUN[4]
+    assert roots.again("", "p2", "", RUN[4]) == RUN[4]
+    assert roots.again("d", "p2", "", RUN[4]) == RUN[2]
 
 
 def test_an_experiment_by_device_sticks_to_the_device(house: House) -> None:

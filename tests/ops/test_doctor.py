@@ -182,6 +182,26 @@ def test_an_old_permit_is_no_problem_while_nothing_runs(
     assert findings(cli("doctor", "--json"))["permit of stage2"][0] == "ok"
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[experiment.stage2]\nsalt = "new"', "the salt was changed since epoch 3"),
+        ("weight = 9", "arm the adapter again"),
+    ],
+)
+def test_settings_that_differ_from_the_epoch_are_said(
+    cli: Callable[..., Said], configure: Callable[..., None], more: str, words: str
+) -> None:
+    configure()
+    permit(age=1)
+    text = Path("equipoise.toml").read_text()
+    new = text.replace("[experiment.stage2.arms.base]", more + "\n[experiment.stage2.arms.base]", 1)
+    Path("equipoise.toml").write_text(new if more.startswith("[") else text.replace("weight = 1", more, 1))
+    said = cli("doctor")
+    assert said.code == 0
+    assert words in said.out
+
+
 def test_a_backend_that_is_away(cli: Callable[..., Said], configure: Callable[..., None]) -> None:
     configure()
     text = Path("equipoise.toml").read_text()

@@ -18,7 +18,7 @@ from client.http import Client
 from collector.tokens import Role, Tokens
 from experiment.events import Call, Outcome
 from ops.commands.report import difference
-from ops.listen import free_port
+from ops.listen import free_port, is_free
 from ops.settings import load_settings
 from tests.ops.conftest import ARMS, Said
 
@@ -276,3 +276,40 @@ def test_serve_stops_when_it_is_told_to(tmp_path: Path) -> None:
         said = service.communicate(timeout=20)[0]
         assert json.loads(said.splitlines()[0])["url"] == f"http://127.0.0.1:{port}"
         assert "Traceback" not in said
+
+
+def test_up_runs_the_services_and_stops_them(tmp_path: Path) -> None:
+    ports = {name: free_port("127.0.0.1") for name in ("api_port", "gateway_port", "dashboard_port")}
+    config = tmp_path / "e.toml"
+    config.write_text("[service]\n" + "".join(f"{k} = {v}\n" for k, v in ports.items()) + ARMS)
+    up = start("up", "--no-dashboard", "--json", "--config", str(config))
+    lines: list[dict[str, str]] = []
+    try:
+        assert up.stdout is not None
+        for line in up.stdout:
+            lines.append(json.loads(line))
+            if "everything is up" in lines[-1]["line"]:
+                break
+        assert [line["line"] for line in lines if "is ready" in line["line"]] == ["serve is ready", "gateway is ready"]
+        for port in (ports["api_port"], ports["gateway_port"]):
+            assert not is_free("127.0.0.1", port)
+        up.send_signal(signal.SIGTERM)
+        rest = up.communicate(timeout=60)[0]
+    finally:
+        if up.poll() is None:
+            up.kill()
+    assert up.returncode == 0
+    assert "Traceback" not in rest
+    assert all(is_free("127.0.0.1", port) for port in ports.values())
+
+
+def test_up_ends_with_the_words_of_a_service_that_cannot_start(house: House, tmp_path: Path) -> None:
+    config = tmp_path / "e.toml"
+    ports = {name: free_port("127.0.0.1") for name in ("api_port", "gateway_port")}
+    keys = "".join(f"{k} = {v}\n" for k, v in ports.items())
+    config.write_text(f'[service]\n{keys}data = "{house.data}"\n' + ARMS)
+    up = start("up", "--no-dashboard", "--config", str(config))
+    said = up.communicate(timeout=60)[0]
+    assert up.returncode == 2
+    assert "serve could not start" in said.splitlines()[-1]
+    assert f"held by process {house.process.pid}" in said.splitlines()[-1]

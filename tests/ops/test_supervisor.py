@@ -43,6 +43,7 @@ import sys
 print("no such file: give another", file=sys.stderr)
 sys.exit(2)
 """
+CRASHES = "raise ValueError('several\\nlines')"
 ENDS = "print('that is all')"
 PARENT = """
 import os, subprocess, sys, time
@@ -82,6 +83,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         ("server", SERVER),
         ("stubborn", STUBBORN),
         ("fails", FAILS),
+        ("crashes", CRASHES),
         ("ends", ENDS),
         ("parent", PARENT),
     ):
@@ -167,6 +169,14 @@ def test_a_child_that_cannot_start_ends_everything_with_its_own_words(bench: Ben
     with pytest.raises(UserError, match=r"two could not start \(exit 2\): no such file: give another"):
         run([bench.server("one"), failing], bench.lines, lambda supervisor: None)
     assert not alive(bench.lines.pids("one")[0])
+
+
+def test_a_child_that_crashes_says_so_in_one_line(bench: Bench) -> None:
+    child = bench.module("one", "crashes")._replace(ready_url="http://127.0.0.1:9/")
+    words = r"one could not start \(exit 1\): eq_test_crashes: ValueError: several lines \(eq_test_crashes.py:1\)"
+    with pytest.raises(UserError, match=words):
+        run([child], bench.lines, lambda supervisor: None)
+    assert "Traceback" not in bench.lines.text()
 
 
 def test_a_child_that_never_gets_ready_is_named(bench: Bench) -> None:
