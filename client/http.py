@@ -345,9 +345,7 @@ def _posted(item: Any) -> Posted:
     status = item.get("status") if isinstance(item, dict) else None
     if not isinstance(status, int):
         raise ServiceDown("an answer to an event has no status; is it the owner service?")
-    return Posted(
-        str(item.get("id", "")), status, str(item.get("detail") or ""), bool(item.get("pending", False))
-    )
+    return Posted(str(item.get("id", "")), status, str(item.get("detail") or ""), bool(item.get("pending", False)))
 
 
 def _detail(response: httpx.Response) -> str:

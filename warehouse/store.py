@@ -112,6 +112,9 @@ class Warehouse:
                 if isinstance(event, Call)
                 else pseudonymise_outcome(event, self.names)
             )
+            if self.keeper.synthetic:
+                # Made-up traffic says so in every row, whoever sent it.
+                named = named.model_copy(update={"synthetic": True})
             prepared.append((named, named.digest()))
         if not refused:
             return self.writer.submit(prepared)

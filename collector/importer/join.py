@@ -106,4 +106,3 @@ class LiveCalls:
             row = next(iter(self._sink.calls(experiment=self._experiment, origin="live", page=1)), None)
             self._first = as_time(str(row["ts"]), UTC) if row is not None else None
         return self._first is not None and ts >= self._first - MARGIN
-

@@ -73,4 +73,3 @@ def _error(tree: Tree, folder: RunFolder) -> Any:
         return {}
     except Unreadable as reason:
         return None if str(reason) == "missing" else {}
-

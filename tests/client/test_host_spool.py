@@ -392,6 +392,7 @@ def test_a_forked_child_sends_its_own_events_once(service: FakeService, tmp_path
 
 def test_24_threads_report_at_once_and_nothing_is_lost_or_double(service: FakeService, tmp_path: Path) -> None:
     with client(service.url, tmp_path) as host:
+
         def work(thread: int) -> float:
             slowest = 0.0
             for number in range(25):

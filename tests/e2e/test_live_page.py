@@ -45,6 +45,19 @@ from dashboard.serve import run
 run(DashboardSettings(), sys.argv[1], port=int(sys.argv[2]))
 """
 
+# At every frame: where the heading in sight stands, and whether anything has faded.
+WATCH_PLACES = """() => {
+    window.places = []; window.dimmed = 0;
+    const look = () => {
+        const top = Math.round(document.querySelector("#eq-time").getBoundingClientRect().top);
+        if (window.places.at(-1) !== top) window.places.push(top);
+        for (const part of document.querySelectorAll('[data-testid="stElementContainer"]'))
+            if (getComputedStyle(part).opacity !== "1") window.dimmed += 1;
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
 
 def free_port() -> int:
     with socket.socket() as sock:
@@ -315,15 +328,16 @@ def test_a_rollback_appears_by_itself_and_stays_in_sight(service, open_page):
 def test_typing_and_scrolling_survive_every_refresh(service, open_page):
     service.start().seed()
     page = open_page()
-    main = page.locator('[data-testid="stMain"]')
-    main.evaluate("element => element.scrollTo(0, 600)")
-    stands = text_of(page.locator(".eq-status"))
-    renewed = re.compile(f"^(?!{re.escape(stands[:14])})")
-    service.post("/v1/calls", service.call("late"))
-    expect(page.locator(".eq-status")).to_have_text(renewed, timeout=SHOWN_WITHIN_MS)
-    expect(cell(page, "base", "calls")).to_contain_text("61")
-    assert main.evaluate("element => element.scrollTop") == 600
-    main.evaluate("element => element.scrollTo(0, 0)")
+    expect(page.locator('[data-testid="stVegaLiteChart"] svg.marks')).to_have_count(9, timeout=15_000)
+    page.locator("#eq-time").evaluate("element => element.scrollIntoView()")
+    page.evaluate(WATCH_PLACES)
+    service.post("/v1/calls", [service.call(f"late{i}") for i in range(5)])
+    expect(cell(page, "base", "calls")).to_contain_text("65", timeout=SHOWN_WITHIN_MS)
+    stands = text_of(page.locator(".eq-status strong"))
+    expect(page.locator(".eq-status strong")).not_to_have_text(stands, timeout=SHOWN_WITHIN_MS)
+    assert page.evaluate("window.places.length") == 1
+    assert page.evaluate("window.dimmed") == 0
+    page.locator("h1").scroll_into_view_if_needed()
     intervene(page)
     page.get_by_label("Warum?").press_sequentially("Die Klasse ", delay=5)
     service.blocks(4)
@@ -508,7 +522,7 @@ def test_dark_by_default_and_light_by_choice(service, open_page):
     background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
     assert page.evaluate(background) == "rgb(17, 22, 28)"
     page.locator('[data-testid="stMainMenu"]').click()
-    page.get_by_role("button", name="Light").or_(page.get_by_text("Light", exact=True)).first.click()
+    page.get_by_role("menuitemradio", name="Light").click()
     page.wait_for_function(f"{background} === 'rgb(255, 255, 255)'")
     keep(page, "light")
 

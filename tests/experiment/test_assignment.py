@@ -20,7 +20,9 @@ ADAPTER = frozenset({"adapter"})
 def arms(weights: str, salt: str = "demo") -> Arms:
     pairs = (pair.split("=") for pair in weights.split(","))
     return Arms(
-        experiment="x", salt=salt, arms=tuple(Arm(name=name, model=name, weight=int(weight)) for name, weight in pairs),
+        experiment="x",
+        salt=salt,
+        arms=tuple(Arm(name=name, model=name, weight=int(weight)) for name, weight in pairs),
         base="base",
     )
 

@@ -74,9 +74,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) 
 
 @given(metadata | junk, error | junk | st.none(), favourites | junk)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-def test_json_of_any_shape(
-    tmp_path_factory: pytest.TempPathFactory, about: Any, wrong: Any, kept: Any
-) -> None:
+def test_json_of_any_shape(tmp_path_factory: pytest.TempPathFactory, about: Any, wrong: Any, kept: Any) -> None:
     files = {"metadata.json": as_bytes(about), "favorites.json": as_bytes(kept)}
     imported(tmp_path_factory, files if wrong is None else files | {"error.json": as_bytes(wrong)})
 

@@ -121,9 +121,7 @@ def test_none_or_several_are_listed_with_the_reason(
 
 
 @pytest.mark.parametrize("before_s", [0, 599, -4])
-def test_the_window_is_ten_minutes_before_and_a_moment_after(
-    export: Export, sink: MemorySink, before_s: float
-) -> None:
+def test_the_window_is_ten_minutes_before_and_a_moment_after(export: Export, sink: MemorySink, before_s: float) -> None:
     export.run()
     live(sink, export, "c1", before_s=before_s)
     assert look(export, sink).joined == 1
