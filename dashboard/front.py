@@ -56,9 +56,12 @@ def main() -> None:
         st.html(notice("hint", voice.say(words.NO_EXPERIMENT)))
         return
     name = _header(voice, [item["name"] for item in experiments], client)
-    if any(item["synthetic"] for item in experiments):
-        _synthetic(voice)
-    st.fragment(live.page, run_every=settings.refresh_s)(voice, client, name, settings.refresh_s, set_title)
+    with st.container(key="synthetic"):
+        if any(item["synthetic"] for item in experiments):
+            _synthetic(voice)
+    epoch = next(int(item["epoch"]) for item in experiments if item["name"] == name)
+    live_page = st.fragment(live.page, run_every=settings.refresh_s)
+    live_page(voice, client, name, epoch, settings.refresh_s, set_title)
 
 
 _LANGUAGE = scope.Choice("lang", LANGUAGES)

@@ -23,19 +23,30 @@ _RATES: Final = (
 )
 
 
-def page(voice: Voice, client: Client, experiment: str, refresh_s: float, set_title: Callable[[str], None]) -> None:
+def page(
+    voice: Voice,
+    client: Client,
+    experiment: str,
+    epoch: int,
+    refresh_s: float,
+    set_title: Callable[[str], None],
+) -> None:
     """Draw everything once. Meant to be a fragment that runs again by itself.
+
+    What comes and goes has a container that is always there: parts keep their places, and nothing flickers.
 
     Args:
         voice: the viewer's language and zone.
         client: the session's connection.
         experiment: its name.
+        epoch: its latest epoch when the page was opened.
         refresh_s: seconds between two runs, for the screen.
         set_title: sets what the browser's tab says.
     """
+    top = st.container(key="top")
     latest = st.session_state.get(_LAST, (None, None))
     before: Snapshot | None = latest[1] if latest[0] == experiment else None
-    epoch = before.results["epoch"] if before is not None else 0
+    epoch = max(epoch, before.results["epoch"] if before is not None else 0)
     try:
         shown = look(client, experiment, scope.filters(epoch))
         old = False
@@ -43,15 +54,16 @@ def page(voice: Voice, client: Client, experiment: str, refresh_s: float, set_ti
         if error.status == 401:
             door.turned_away()
             st.rerun()
-        st.html(trouble(voice, error, client.url))
+        top.html(trouble(voice, error, client.url))
         return
     except ServiceError as error:
-        st.html(trouble(voice, error, client.url))
+        top.html(trouble(voice, error, client.url))
         if before is None:
             return
         shown, old = before, True
     st.session_state[_LAST] = (experiment, shown)
-    _frame(voice, shown, old=old)
+    with top:
+        _frame(voice, shown, old=old)
     _guard(voice, shown, refresh_s, old=old)
     _arms(voice, shown)
     _over_time(voice, shown)
@@ -101,9 +113,10 @@ def _status(voice: Voice, shown: Snapshot, refresh_s: float, *, old: bool) -> Ht
 
 def _guard(voice: Voice, shown: Snapshot, refresh_s: float, *, old: bool) -> None:
     _section(voice, guard_words.GUARD, words_help.GUARD, "guard", _status(voice, shown, refresh_s, old=old))
-    around = guard_card.circumstances(voice, shown.guard)
-    if around:
-        st.html(around)
+    with st.container(key="circumstances"):
+        around = guard_card.circumstances(voice, shown.guard)
+        if around:
+            st.html(around)
     for adapter in shown.guard["adapters"]:
         st.html(guard_card.card(voice, adapter, shown.guard["limits"], old=old))
 
@@ -111,9 +124,10 @@ def _guard(voice: Voice, shown: Snapshot, refresh_s: float, *, old: bool) -> Non
 def _arms(voice: Voice, shown: Snapshot) -> None:
     _section(voice, words.SIDE_BY_SIDE, words_help.ARMS, "arms")
     scope.bar(voice, shown.results["epoch"])
-    hints = arms_table.hints(voice, shown.arms)
-    if hints:
-        st.html(hints)
+    with st.container(key="hints"):
+        hints = arms_table.hints(voice, shown.arms)
+        if hints:
+            st.html(hints)
     left, right = st.columns([1.55, 1], gap="medium")
     with left:
         st.html(arms_table.table(voice, shown.arms))

@@ -1,12 +1,16 @@
 """The log of one call: written once, whatever happens, before the answer leaves."""
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 
 from experiment.events import Call
-from gateway.record import Arrival, Happened, call_of
+from gateway.record import Arrival, Happened, draft, finished
 from gateway.state import Gateway
+
+_MODEL_WORKS_S: Final = 0.005
+"""By then the request has left for the backend and nothing is to be done but to wait."""
 
 
 class CallLog:
@@ -20,6 +24,9 @@ class CallLog:
     def __init__(self, gateway: Gateway, arrival: Arrival) -> None:
         self._gateway = gateway
         self.arrival = arrival
+        self._draft: Call | None = None
+        self._loop = asyncio.get_running_loop()
+        self._later = self._loop.call_later(_MODEL_WORKS_S, self._drafted)
         self.written = False
         """Whether the call has had its end."""
         self.kept = False
@@ -28,7 +35,7 @@ class CallLog:
     @property
     def seconds(self) -> float:
         """Since the call arrived."""
-        return asyncio.get_running_loop().time() - self.arrival.started
+        return self._loop.time() - self.arrival.started
 
     def begin(self, happened: Happened) -> None:
         """Note that pieces of the answer are about to leave."""
@@ -45,20 +52,25 @@ class CallLog:
         self.written = True
         call = self._call(happened)
         self.kept = self._gateway.outbox.append(call)
+        self._loop.call_soon(self._count, call, happened.seconds)  # after the answer has left
+        return self.kept
+
+    def _count(self, call: Call, seconds: float) -> None:
         result = "error" if call.error else "refused" if call.refused else "answered"
         metrics = self._gateway.metrics
         metrics.calls.labels(call.experiment, call.arm, call.reason, self.arrival.dialect.name, result).inc()
-        metrics.latency.labels(call.experiment).observe(happened.seconds)
-        return self.kept
+        metrics.latency.labels(call.experiment).observe(seconds)
+
+    def _drafted(self) -> Call:
+        if self._draft is None:
+            gateway = self._gateway
+            self._draft = draft(self.arrival, splitter=gateway.splitter, pseudonymiser=gateway.pseudonymiser)
+        return self._draft
 
     def _call(self, happened: Happened) -> Call:
-        return call_of(
-            self.arrival,
-            happened,
-            splitter=self._gateway.splitter,
-            pseudonymiser=self._gateway.pseudonymiser,
-            refusals=self._gateway.refusals,
-        )
+        self._later.cancel()
+        gateway = self._gateway
+        return finished(self._drafted(), happened, pseudonymiser=gateway.pseudonymiser, refusals=gateway.refusals)
 
 
 def answer_headers(gateway: Gateway, arrival: Arrival, arm: str, *, logged: bool) -> dict[str, str]:

@@ -21,6 +21,7 @@ STORE_FAILURES: Final = (
     duckdb.FatalException,
     duckdb.InternalException,
     duckdb.OutOfMemoryException,
+    duckdb.TransactionException,  # a commit that could not be written: 'Failed to commit: … No space left'
 )
 """Failures of the store as a whole; every other DuckDB error concerns the statement or its values."""
 

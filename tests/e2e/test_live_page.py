@@ -45,14 +45,15 @@ from dashboard.serve import run
 run(DashboardSettings(), sys.argv[1], port=int(sys.argv[2]))
 """
 
-# At every frame: where the heading in sight stands, and whether anything has faded.
+# At every frame: where the heading in sight stands, whether anything has faded, and whether a part is there twice.
 WATCH_PLACES = """() => {
-    window.places = []; window.dimmed = 0;
+    window.places = []; window.dimmed = 0; window.cards = 0;
     const look = () => {
         const top = Math.round(document.querySelector("#eq-time").getBoundingClientRect().top);
         if (window.places.at(-1) !== top) window.places.push(top);
         for (const part of document.querySelectorAll('[data-testid="stElementContainer"]'))
             if (getComputedStyle(part).opacity !== "1") window.dimmed += 1;
+        window.cards = Math.max(window.cards, document.querySelectorAll(".eq-guard").length);
         requestAnimationFrame(look);
     };
     look();
@@ -256,6 +257,7 @@ def open_page(browser: Any, dashboard: str) -> Iterator[Callable[..., Any]]:
 
 def keep(page: Any, name: str) -> None:
     ARTIFACTS.mkdir(exist_ok=True)
+    expect(page.locator('[data-testid="stSkeleton"]')).to_have_count(0, timeout=15_000)
     page.screenshot(path=str(ARTIFACTS / f"live-{name}.png"))
 
 
@@ -313,6 +315,7 @@ def test_a_rollback_appears_by_itself_and_stays_in_sight(service, open_page):
     page = open_page()
     expect(page.locator(".eq-guard .eq-state-name")).to_have_text("Läuft")
     expect(page.locator(".eq-alarm")).to_have_count(0)
+    page.evaluate(WATCH_PLACES)
     service.blocks(4)
     alarm = page.locator(".eq-alarm")
     expect(alarm).to_contain_text("ZURÜCKGEROLLT: lora ist abgeschaltet", timeout=SHOWN_WITHIN_MS)
@@ -323,12 +326,13 @@ def test_a_rollback_appears_by_itself_and_stays_in_sight(service, open_page):
     page.mouse.wheel(0, 3000)
     expect(alarm).to_be_in_viewport()
     keep(page, "rollback")
+    assert page.evaluate("window.cards") == 1
 
 
 def test_typing_and_scrolling_survive_every_refresh(service, open_page):
     service.start().seed()
     page = open_page()
-    expect(page.locator('[data-testid="stVegaLiteChart"] svg.marks')).to_have_count(9, timeout=15_000)
+    expect(page.locator('[data-testid="stVegaLiteChart"] svg.marks')).to_have_count(10, timeout=15_000)
     page.locator("#eq-time").evaluate("element => element.scrollIntoView()")
     page.evaluate(WATCH_PLACES)
     service.post("/v1/calls", [service.call(f"late{i}") for i in range(5)])
@@ -416,7 +420,9 @@ def test_a_token_is_asked_for_and_a_wrong_one_refused(service, open_page):
     page.get_by_label("Token", exact=True).fill(token)
     page.get_by_role("button", name="Eintreten").click()
     expect(page.locator(".eq-guard")).to_be_visible(timeout=15_000)
+    expect(page.locator(".st-key-door")).to_have_count(0)
     stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    import re as _r; c=page.content(); i=c.find(token); print("URL",token in page.url,"ST",token in stored,"C",c[max(0,i-700):i+60])
     assert token not in page.url + stored + page.content()
 
 

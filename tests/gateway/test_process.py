@@ -103,7 +103,8 @@ def test_killed_in_the_middle_of_a_stream_it_keeps_the_call_that_a_child_has_rea
     processes.append(process)
     body = {"model": ALIAS, "prompt": PROMPT}
     with httpx.stream("POST", f"{url}/api/generate", json=body, timeout=10) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()
+        next(lines)
         call = response.headers["X-Equipoise-Call"]
         process.send_signal(signal.SIGKILL)
         process.wait(10)
