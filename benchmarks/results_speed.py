@@ -186,14 +186,16 @@ def measure(calls: int) -> dict[str, Any]:
 
             ask(analysis=True)
             results = timed(lambda: ask(analysis=True), 5)
-            quiet = timed(lambda: ask(analysis=False), 7)
+            quiet = timed(lambda: ask(analysis=False, over_time=False), 7)
+            page = timed(lambda: ask(analysis=False), 7)
             with Writing(url) as writing:
                 time.sleep(2)
-                busy = timed(lambda: ask(analysis=False), 7)
+                busy = timed(lambda: ask(analysis=False, over_time=False), 15)
                 rate = writing.sent / (time.perf_counter() - writing.began)
         return {
             "calls": calls, "fill_s": round(filled, 1), "ready_s": round(ready, 2), "raw_count_ms": round(raw, 1),
-            "results_ms": round(results), "rates_ms": round(quiet), "rates_while_writing_ms": round(busy),
+            "results_ms": round(results), "rates_ms": round(quiet), "live_page_ms": round(page),
+            "rates_while_writing_ms": round(busy),
             "written_per_s": round(rate), "results_to_raw": round(results / raw, 1),
         }  # fmt: skip
 

@@ -140,6 +140,42 @@ class Client:
         """
         return _object(self._ask("GET", f"/v1/experiments/{_part(name)}/results", params=filters))
 
+    def quality(self, name: str) -> dict[str, Any]:
+        """Whether the data can be trusted, for every adapter: checks, mode collapse, exclusions."""
+        return _object(self._ask("GET", f"/v1/experiments/{_part(name)}/quality"))
+
+    def conclude(self, name: str, *, reason: str, actor: str, arm: str = "") -> dict[str, Any]:
+        """Close an experiment: its adapters are paused and what it says by its plan is kept.
+
+        Args:
+            name: the experiment.
+            reason: why; kept with the conclusion.
+            actor: who; kept beside the token's id.
+            arm: the adapter whose comparison is concluded; may be left out where there is one only.
+
+        Raises:
+            Refused: nothing was ever armed, or it is concluded already.
+        """
+        body = {"arm": arm, "reason": reason, "actor": actor}
+        return _object(self._ask("POST", f"/v1/experiments/{_part(name)}/conclude", json=body))
+
+    def snapshot(self, name: str) -> dict[str, Any]:
+        """What a snapshot of an experiment rests on: time, last commit, tables, configuration, version."""
+        return _object(self._ask("GET", "/v1/snapshot", params={"experiment": name}))
+
+    def snapshot_table(self, name: str, table: str, *, texts: bool = False, after: int = 0, until: int = 0) -> bytes:
+        """A page of one table as an Arrow stream.
+
+        Args:
+            name: the experiment.
+            table: one of :meth:`snapshot`'s tables.
+            texts: with what children and models wrote.
+            after: rows committed after this number.
+            until: rows committed up to this number.
+        """
+        params = {"experiment": name, "texts": str(texts).lower(), "after": str(after), "until": str(until)}
+        return self._request("GET", f"/v1/snapshot/{_part(table)}", params=params).content
+
     def guard(self, name: str, history: int = 50) -> dict[str, Any]:
         """The guard's state for each adapter, and its history.
 

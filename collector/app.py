@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from collector import events_api, experiments_api, guard_api, health_api, problems, units_api
+from collector import events_api, experiments_api, guard_api, health_api, problems, snapshot_api, units_api
 from collector.config import ServiceConfig, ServiceSettings
 from collector.tokens import Tokens
 from collector.watchdog import Watchdog
@@ -74,7 +74,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.state.tokens = tokens
     app.state.config = config
     problems.install(app)
-    for part in (events_api, experiments_api, guard_api, units_api, health_api):
+    for part in (events_api, experiments_api, guard_api, snapshot_api, units_api, health_api):
         app.include_router(part.router)
     _document_events(app)
     return app

@@ -83,6 +83,7 @@ def get_results(
     origin: Literal["live", "import", "replay"] = "live",
     hours: Annotated[float, Query(gt=0, le=24 * 3660)] = 24 * 3660,
     by: Dimension | None = None,
+    over_time: bool = True,
     analysis: bool = True,
     as_treated: bool = False,
     segments: bool = False,
@@ -95,7 +96,7 @@ def get_results(
     """
     experiment_of(store, name)
     scope = Scope(name, epoch_number(store, name, epoch), traffic == "workshop", origin)
-    answer = live(store, scope, hours, by)
+    answer = live(store, scope, hours, by, over_time=over_time)
     if analysis:
         arms = store.keeper.guards(name)
         answer["analysis"] = [compare(store, name, arm, as_treated=as_treated, by=segments) for arm in arms]

@@ -51,8 +51,8 @@ def _arm(row: Row) -> dict[str, Any]:
     }
 
 
-def arms(queries: Queries, scope: Scope) -> dict[str, dict[str, Any]]:
-    """Per arm: counts, rates, latency, prompt-runs and blocks by stage and code."""
+def arms(queries: Queries, scope: Scope, *, codes: bool = True) -> dict[str, dict[str, Any]]:
+    """Per arm: counts, rates, latency, prompt-runs and (``codes``) blocks by stage and code."""
     found: dict[str, dict[str, Any]] = {row["arm"]: _arm(row) for row in queries.arm_metrics(scope)}
     for row in queries.prompt_runs(scope.experiment, scope.epoch, scope.since or BEGINNING):
         if row["arm"] in found:
@@ -61,7 +61,8 @@ def arms(queries: Queries, scope: Scope) -> dict[str, dict[str, Any]]:
                 "blocked_devices": row["blocked_devices"],
             }
     blocks: dict[str, list[Row]] = defaultdict(list)
-    for row in queries.block_codes(scope.experiment, scope.epoch, scope.since or BEGINNING):
+    found_codes = queries.block_codes(scope.experiment, scope.epoch, scope.since or BEGINNING) if codes else []
+    for row in found_codes:
         blocks[row.pop("arm")].append(row)
     for name, arm in found.items():
         arm.setdefault("prompt_runs", rate(0, 0) | {"devices": 0, "blocked_devices": 0})
@@ -111,7 +112,9 @@ def _add_running(points: list[dict[str, Any]]) -> None:
                 point["running"][name] = rate(0, 0)
 
 
-def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) -> dict[str, Any]:
+def live(
+    store: Warehouse, scope: Scope, hours: float, by: str | None = None, *, over_time: bool = True
+) -> dict[str, Any]:
     """Everything the live page needs in one answer.
 
     Args:
@@ -119,6 +122,7 @@ def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) ->
         scope: which calls; its ``since`` is set here.
         hours: only the last so many hours.
         by: a dimension to split by as well.
+        over_time: False leaves the time series and the blocks' codes out: the rates per arm alone.
     """
     queries, now = store.queries, store.clock()
     since = now - timedelta(hours=hours)
@@ -127,7 +131,7 @@ def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) ->
         since = first
     else:
         scope = scope._replace(since=since)
-    measured = arms(queries, scope)
+    measured = arms(queries, scope, codes=over_time)
     epoch = store.keeper.epoch(scope.experiment)
     proposed = store.experiments[scope.experiment].proposed(scope.experiment)
     frozen = epoch.arms if epoch is not None else proposed
@@ -164,5 +168,5 @@ def live(store: Warehouse, scope: Scope, hours: float, by: str | None = None) ->
         "synthetic": store.keeper.synthetic,
         "generated_at": now,
         "arms": shown,
-        "series": series(queries, scope, since, now),
+        "series": series(queries, scope, since, now) if over_time else None,
     }

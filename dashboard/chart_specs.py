@@ -18,6 +18,9 @@ from dashboard.wording import Text, Voice
 ROWS: Final = "rows"
 FIRST: Final = "first"
 LAST: Final = "last"
+LIMIT: Final = "limit"
+"""Names of the data: all rows, the first and the last one, and a row with the limit."""
+LABEL_SIZE: Final = 13
 INTERVAL_STEP: Final = 28
 INTERVAL_AXIS: Final = 34
 TIME_HEIGHT: Final = 230
@@ -44,37 +47,41 @@ def _shape(order: tuple[str, ...]) -> alt.Shape:
 
 def _time_axis(*, days: bool) -> alt.Axis:
     """Clock times, with the day beyond one; Vega shows them in the browser's zone."""
-    return alt.Axis(title=None, format="%d.%m. %H:%M" if days else "%H:%M", labelOverlap=True, tickCount=6)
+    return alt.Axis(
+        title=None, format="%d.%m. %H:%M" if days else "%H:%M", labelOverlap=True, tickCount=6, labelFontSize=LABEL_SIZE
+    )
 
 
 def _counts(field: str) -> alt.Y:
-    return alt.Y(field, title=None, axis=alt.Axis(tickMinStep=1, tickCount=6))
+    return alt.Y(field, title=None, axis=alt.Axis(tickMinStep=1, tickCount=6, labelFontSize=LABEL_SIZE))
 
 
-def _limit_rule(encoding: dict[str, Any]) -> alt.Chart:
-    one_row = alt.Chart(alt.InlineData(values=[{}]))
-    rule = one_row.mark_rule(color=VERMILLION, strokeDash=[5, 4], strokeWidth=2)
+def _limit_rule(**encoding: str) -> alt.Chart:
+    rule = _named(LIMIT).mark_rule(color=VERMILLION, strokeDash=[5, 4], strokeWidth=2)
     return cast(alt.Chart, rule.encode(**encoding))
 
 
 @lru_cache(_KEPT)
-def intervals(voice: Voice, order: tuple[str, ...], name: Text, limit: float | None) -> str:
+def intervals(voice: Voice, order: tuple[str, ...], name: Text, *, limited: bool) -> str:
     """A point and its interval per arm. Rows: arm, rate, low, high, text."""
     base = _named().encode(
         y=alt.Y("arm:N", sort=list(order), scale=alt.Scale(domain=list(order)), title=None,
-                axis=alt.Axis(labelLimit=120)),
+                axis=alt.Axis(labelLimit=120, labelFontSize=LABEL_SIZE)),
         color=_colour(order),
         tooltip=[alt.Tooltip("arm:N", title=voice.say(words.ARM)), alt.Tooltip("text:N", title=voice.say(name))],
     )  # fmt: skip
     across = alt.X(
-        "low:Q", title=None, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(format="~%", tickCount=5, grid=True)
+        "low:Q",
+        title=None,
+        scale=alt.Scale(zero=True, nice=True),
+        axis=alt.Axis(format="~%", tickCount=5, grid=True, labelFontSize=LABEL_SIZE),
     )
     layers: list[alt.Chart] = [
         base.mark_rule(strokeWidth=4, opacity=0.55).encode(x=across, x2="high:Q"),
         base.mark_point(filled=True, size=110, opacity=1).encode(x=alt.X("rate:Q"), shape=_shape(order)),
     ]
-    if limit is not None:
-        layers.append(_limit_rule({"x": alt.datum(limit)}))
+    if limited:
+        layers.append(_limit_rule(x="limit:Q"))
     return _spec(alt.layer(*layers).properties(height=INTERVAL_STEP * len(order) + INTERVAL_AXIS))
 
 
@@ -87,7 +94,9 @@ def calls(voice: Voice, order: tuple[str, ...], *, days: bool) -> str:
         .encode(
             x=alt.X("start:T", axis=_time_axis(days=days)),
             x2="end:T",
-            y=alt.Y("calls:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=6)),
+            y=alt.Y(
+                "calls:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=6, labelFontSize=LABEL_SIZE)
+            ),
             color=_colour(order),
             order=alt.Order("position:Q"),
             tooltip=[
@@ -134,7 +143,7 @@ def blocked_against_limit(voice: Voice, order: tuple[str, ...], limit: str, *, d
 
 
 @lru_cache(_KEPT)
-def running(voice: Voice, order: tuple[str, ...], limit: float | None, *, days: bool) -> str:
+def running(voice: Voice, order: tuple[str, ...], *, limited: bool, days: bool) -> str:
     """A share of everything so far with its interval as a band. Rows: at, arm, rate, low, high, text."""
     base = _named().encode(
         x=alt.X("at:T", axis=_time_axis(days=days)),
@@ -145,12 +154,17 @@ def running(voice: Voice, order: tuple[str, ...], limit: float | None, *, days: 
             alt.Tooltip("text:N", title=voice.say(words.SHARE)),
         ],
     )
-    up = alt.Y("low:Q", title=None, axis=alt.Axis(format="~%", tickCount=5), scale=alt.Scale(zero=True))
+    up = alt.Y(
+        "low:Q",
+        title=None,
+        axis=alt.Axis(format="~%", tickCount=5, labelFontSize=LABEL_SIZE),
+        scale=alt.Scale(zero=True),
+    )
     layers: list[alt.Chart] = [
         base.mark_area(opacity=0.18).encode(y=up, y2="high:Q"),
         base.mark_line(strokeWidth=2.5).encode(y="rate:Q"),
         base.mark_point(filled=True, size=34, opacity=1).encode(y="rate:Q", shape=_shape(order)),
     ]
-    if limit is not None:
-        layers.append(_limit_rule({"y": alt.datum(limit)}))
+    if limited:
+        layers.append(_limit_rule(y="limit:Q"))
     return _spec(alt.layer(*layers).properties(height=TIME_HEIGHT))

@@ -54,6 +54,10 @@ def _rate_row(voice: Voice, rate: Mapping[str, Any]) -> dict[str, Any]:
     return {"rate": rate["rate"], "low": rate["low"], "high": rate["high"], "text": _figures(voice, rate)}
 
 
+def _limit(limit: float | None) -> dict[str, pa.Table]:
+    return {} if limit is None else {"limit": _table([{"limit": limit}], ("limit", pa.float64()))}
+
+
 def intervals(
     voice: Voice, arms: Sequence[Mapping[str, Any]], key: str, name: Text, limit: float | None = None
 ) -> Picture | None:
@@ -70,9 +74,9 @@ def intervals(
     if not known:
         return None
     rows = [{"arm": arm, **_rate_row(voice, rate)} for arm, rate in known]
-    spec = chart_specs.intervals(voice, tuple(arm["arm"] for arm in arms), name, limit)
+    spec = chart_specs.intervals(voice, tuple(arm["arm"] for arm in arms), name, limited=limit is not None)
     alt = voice.say(words.INTERVAL_ALT, name=voice.say(name), rates=_in_words(voice, known))
-    return _picture(spec, alt, rows=_table(rows, ("arm", pa.string()), *_RATE))
+    return _picture(spec, alt, rows=_table(rows, ("arm", pa.string()), *_RATE), **_limit(limit))
 
 
 def bin_name(voice: Voice, seconds: float) -> str:
@@ -159,6 +163,6 @@ def running(
     if not rows:
         return None
     said = _in_words(voice, ((arm, latest[arm]) for arm in order if arm in latest and latest[arm]["n"]))
-    spec = chart_specs.running(voice, tuple(order), limit, days=series["bin_s"] > DAYS_FROM)
+    spec = chart_specs.running(voice, tuple(order), limited=limit is not None, days=series["bin_s"] > DAYS_FROM)
     alt = voice.say(words.RUNNING_ALT, name=voice.say(name), rates=said)
-    return _picture(spec, alt, rows=_table(rows, ("at", _INSTANT), ("arm", pa.string()), *_RATE))
+    return _picture(spec, alt, rows=_table(rows, ("at", _INSTANT), ("arm", pa.string()), *_RATE), **_limit(limit))

@@ -104,7 +104,8 @@ class Queries:
             KeyError: unknown dimension.
         """
         query = sql("arm_metrics").replace("$dimension", DIMENSIONS[dimension])
-        return self.rows(query, [*scope.values, naive(scope.since or BEGINNING)])
+        since = naive(scope.since or BEGINNING)
+        return self.rows(query, [scope.experiment, scope.epoch, scope.workshop_only, scope.origin, since])
 
     def arm_series(self, scope: Scope, bin_s: int, since: datetime) -> list[Row]:
         """Counts per arm and bin of ``bin_s`` seconds, by the call's time."""

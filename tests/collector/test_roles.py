@@ -34,6 +34,8 @@ ROUTES = [
     ("GET", "/v1/calls", None, {"researcher"}),
     ("GET", "/v1/exclusions?experiment=stage2", None, {"researcher"}),
     ("POST", "/v1/exclusions", EXCLUSION, {"researcher"}),
+    ("GET", "/v1/snapshot?experiment=stage2", None, {"researcher"}),
+    ("GET", "/v1/snapshot/calls?experiment=stage2", None, {"researcher"}),
     ("DELETE", "/v1/units/abc", None, set()),
     ("DELETE", "/v1/runs/abc", None, set()),
     ("GET", "/metrics", None, {"host", "researcher", "leader"}),
@@ -58,7 +60,7 @@ def test_every_route_and_every_role(guarded):
 
 def test_the_table_above_names_every_route_of_the_service(guarded):
     listed = {(method, path.split("?")[0].replace("stage2", "{name}")) for method, path, _, _ in ROUTES}
-    listed = {(method, path.replace("/abc", "/{key}")) for method, path in listed}
+    listed = {(method, path.replace("/abc", "/{key}").replace("snapshot/calls", "snapshot/{table}")) for method, path in listed}
     served = {
         (method.upper(), path.replace("{device}", "{key}").replace("{run}", "{key}"))
         for path, item in guarded.http.get("/openapi.json").json()["paths"].items()

@@ -17,8 +17,8 @@ import pytest
 from client.http import Client
 from collector.tokens import Role, Tokens
 from experiment.events import Call, Outcome
-from ops.commands.report import difference
 from ops.listen import free_port, is_free
+from ops.report_words import difference
 from ops.settings import load_settings
 from tests.ops.conftest import ARMS, Said
 
