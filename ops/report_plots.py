@@ -132,7 +132,7 @@ def rates_over_time(series: dict[str, Any], metric: str, base: str) -> Lines | N
     first, last = min(times), max(times)
     late = [point for point, at in zip(points, times, strict=True) if at >= first + 0.2 * (last - first)]
     # The first few calls' intervals span everything; the axis follows what was known later.
-    highest = 100 * max(point["running"][metric]["high"] for point in late or points)
+    highest: float = 100 * max(point["running"][metric]["high"] for point in late or points)
 
     def x(at: float) -> float:
         return round(left + (right - left) * (at - first) / (last - first), 1)
