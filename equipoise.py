@@ -8,7 +8,21 @@ from collections.abc import Sequence
 import typer
 
 from client.errors import Refused, ServiceError, Unauthorised
-from ops.commands import dashboard, demo, doctor, gateway, guard, import_, replay, report, serve, up
+from ops.commands import (
+    conclude,
+    dashboard,
+    demo,
+    doctor,
+    gateway,
+    guard,
+    import_,
+    replay,
+    report,
+    serve,
+    simulate,
+    snapshot,
+    up,
+)
 from ops.errors import COULD_NOT, SAID_NO, UserError
 
 app = typer.Typer(
@@ -28,6 +42,9 @@ app.command("dashboard", epilog=dashboard.EXAMPLE)(dashboard.dashboard)
 app.add_typer(import_.app, name="import")
 app.add_typer(guard.app, name="guard")
 app.command("report", epilog=report.EXAMPLE)(report.report)
+app.command("snapshot", epilog=snapshot.EXAMPLE)(snapshot.snapshot)
+app.command("conclude", epilog=conclude.EXAMPLE)(conclude.conclude)
+app.command("simulate", epilog=simulate.EXAMPLE)(simulate.simulate)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 
 

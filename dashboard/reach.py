@@ -43,9 +43,9 @@ def look(client: Client, experiment: str, filters: dict[str, str]) -> Snapshot:
 
 
 def trouble(voice: Voice, error: ServiceError, url: str) -> Html:
-    """One sentence that helps, for a failed question; the service's own words below it where it refused."""
+    """One sentence that helps, for a failed question; what exactly happened stands below it."""
     if isinstance(error, Unauthorised):
         return notice("refused", voice.say(words.TOKEN_WRONG if error.status == 401 else words.FORBIDDEN))
     if isinstance(error, Refused):
         return notice("refused", voice.say(words.REFUSED), error.detail)
-    return notice("trouble", voice.say(words.DOWN, url=url))
+    return notice("trouble", voice.say(words.DOWN, url=url), str(error))

@@ -27,9 +27,19 @@ ALL = [path for path, _ in commands()]
 
 
 def test_the_commands_of_the_contract_are_there() -> None:
-    wanted = {"up", "demo", "serve", "gateway", "dashboard", "report", "doctor", "import host"} | {
-        f"guard {action}" for action in ("status", "arm", "pause", "resume", "rollback", "replay", "export")
-    }
+    wanted = {
+        "up",
+        "demo",
+        "serve",
+        "gateway",
+        "dashboard",
+        "report",
+        "doctor",
+        "import host",
+        "snapshot",
+        "conclude",
+        "simulate",
+    } | {f"guard {action}" for action in ("status", "arm", "pause", "resume", "rollback", "replay", "export")}
     assert {" ".join(path) for path in ALL} == wanted
 
 
