@@ -16,6 +16,8 @@ NAMES: Final = {
     "favourites": "favourites", "regenerations": "regenerations", "blocks": "safety blocks", "refusals": "refusals",
     "edits": "edits by hand", "latency": "latency", "fidelity": "fidelity",
 }  # fmt: skip
+LONGEST: Final = 24
+"""Letters of a segment's name beside its plot."""
 TEXT_MEASURES: Final = (
     ("opening_share", "commonest first four words"), ("jaccard", "mean bigram distance (Jaccard)"),
     ("distinct_1", "distinct words"), ("distinct_2", "distinct word pairs"), ("unigram_entropy", "unigram entropy"),
@@ -226,14 +228,17 @@ def _estimate(metric: dict[str, Any]) -> Estimate:
 def _segment(split: dict[str, Any]) -> Segment:
     rows: list[Estimate] = []
     for row in split["rows"]:
-        label = f"{row['value'] or '(none)'} · {row['arm_calls']:,}/{row['base_calls']:,}"
-        if row.get("pooled") is None:
-            rows.append(Estimate(label, "too little to say", None, None, None))
+        name = row["value"] or "(none)"
+        name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+        label = f"{name} · {row['arm_calls']:,}/{row['base_calls']:,}"
+        # A cell without a number of its own would only repeat what all have in common.
+        if row.get("pooled") is None or row["se"] is None:
+            rows.append(Estimate(label, "too few calls to say", None, None, None))
             continue
         words = f"{points(row['pooled'])} ({points(row['low'])} to {points(row['high'])}); alone {points(row['raw'])}"
         rows.append(Estimate(label, words, *(100 * row[key] for key in ("pooled", "low", "high"))))
-    summary = "no cell large enough" if split["mean"] is None else (
-        f"in common {points(split['mean'])} points; cells differ by a standard deviation of "
+    summary = "No cell is large enough" if split["mean"] is None else (
+        f"In common {points(split['mean'])} points; cells differ by a standard deviation of "
         f"{points(split['spread'], sign=False)} points"
     )  # fmt: skip
     return Segment(split["dimension"].replace("_", " "), summary, forest(rows))
