@@ -105,7 +105,7 @@ def _verdict(plan: Plan, evidence: Evidence) -> tuple[Verdict, str]:
     if math.isnan(evidence.p_value):
         return "cannot be decided", evidence.missing or "no concurrent calls of both arms"
     interval = f"{1 - plan.alpha:.0%} interval {evidence.low:+.3f} … {evidence.high:+.3f}, "
-    shown = f"{'' if evidence.missing else interval}p = {evidence.p_value:.3f}"
+    shown = f"{'' if evidence.missing else interval}{_p_words(evidence.p_value)}"
     if evidence.p_value <= plan.alpha:
         # The test is exact however few devices there are; only the size of the difference stays open.
         verdict: Verdict = "higher" if evidence.estimate > 0 else "lower"
@@ -126,3 +126,8 @@ def _progress(plan: Plan, evidence: Evidence, now: datetime) -> str:
     if plan.end_by is not None:
         parts.append(f"{max((plan.end_by - now).days, 0)} days to {plan.end_by.date().isoformat()}")
     return ", ".join(parts)
+
+
+def _p_words(p_value: float) -> str:
+    """Never 'p = 0.000': a re-randomisation p-value is at least 1/(draws + 1)."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
