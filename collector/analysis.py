@@ -20,6 +20,7 @@ from experiment.power import Pace, outlook
 from experiment.rerandomisation import rerandomise
 from experiment.sequence import live as live_sequence
 from experiment.shrinkage import pool_differences
+from warehouse.keeper import EpochInfo
 from warehouse.observing import Cells, Window, binary_cells, latency_cells, observations
 from warehouse.store import Warehouse
 
@@ -61,11 +62,12 @@ def subject(store: Warehouse, name: str, arm: str) -> Subject | None:
     closed = concluded["epoch"] if concluded is not None else 0
     # A conclusion ends an experiment; armed again later, a new one begins.
     after = closed if epochs[-1].number > closed else 0
-    same = [
-        epoch
-        for epoch in epochs
-        if epoch.number > after and any(a.name == arm and a.model == guard.adapter for a in epoch.arms.arms)
-    ]
+    # The latest stretch of epochs with this version: calls of another one in between are not its own.
+    same: list[EpochInfo] = []
+    for epoch in reversed(epochs):
+        if epoch.number <= after or not any(a.name == arm and a.model == guard.adapter for a in epoch.arms.arms):
+            break
+        same.insert(0, epoch)
     if not same:
         return None
     return Subject(

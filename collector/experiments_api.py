@@ -147,7 +147,7 @@ def get_calls(
     id: str | None = None,
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=2**62)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> Any:
     """Calls in commit order, as JSON or (Accept: application/vnd.apache.arrow.stream) Arrow.

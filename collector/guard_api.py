@@ -51,7 +51,9 @@ def get_guard(
 
 
 @router.get("/v1/experiments/{name}/guard/events", tags=["guard"], response_class=Response)
-def get_guard_events(name: str, store: Store, _: AsPerson, epoch: Annotated[int, Query(ge=0)] = 0) -> Response:
+def get_guard_events(
+    name: str, store: Store, _: AsPerson, epoch: Annotated[int, Query(ge=0, le=2**31)] = 0
+) -> Response:
     """Counted prompt-runs of an epoch (0: the current one) as CSV in commit order: ``guard replay`` reads it."""
     experiment_of(store, name)
     current = store.keeper.epoch(name)

@@ -61,6 +61,9 @@ def install(app: FastAPI) -> None:
     async def on_store(_: Request, error: StoreError) -> JSONResponse:
         return problem_response(503, str(error), {"Retry-After": "10"})
 
+    async def on_overflow(_: Request, error: OverflowError) -> JSONResponse:
+        return problem_response(422, "a number or a time is out of range")
+
     async def on_refused(_: Request, error: GuardRefused) -> JSONResponse:
         return problem_response(409, str(error))
 
@@ -74,7 +77,8 @@ def install(app: FastAPI) -> None:
 
     handlers = {
         Problem: on_problem, HTTPException: on_http, RequestValidationError: on_invalid, Busy: on_busy,
-        StoreError: on_store, GuardRefused: on_refused, Rejected: on_rejected, Exception: on_bug,
+        StoreError: on_store, GuardRefused: on_refused, OverflowError: on_overflow, Rejected: on_rejected,
+        Exception: on_bug,
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

@@ -36,12 +36,14 @@ def _sample_ratio(store: Warehouse, about: Subject) -> dict[str, Any]:
     names = sorted({arm.name for arms in about.epochs.values() for arm in arms.arms})
     code = {name: position for position, name in enumerate(names)}
     phases = []
-    order = list(dict.fromkeys(keys))
+    order = [key for key in dict.fromkeys(keys) if key[0] in about.epochs]
     arms = np.array([code.get(name, -1) for name in rows.column("arm").to_pylist()])
     labels = {key: position for position, key in enumerate(order)}
-    phase = np.array([labels[key] for key in keys])
+    phase = np.array([labels.get(key, -1) for key in keys])
     for key in order:
         weights = _weights(about.epochs[key[0]], key[1], names)
+        if sum(weight > 0 for weight in weights) < 2:
+            continue  # nothing was drawn here
         drawn = arms[phase == labels[key]]
         phases.append(update(start(weights), drawn[drawn >= 0]))
     result = judge(phases, names)
@@ -200,10 +202,11 @@ def _carry_over(store: Warehouse, about: Subject) -> dict[str, Any]:
         return _flag("carry-over", False, "sticky assignment: a device stays in its arm, so nothing carries over")
     rows = store.queries.arrow(sql("lagged"), [about.experiment, about.since_epoch, MAX_LAGGED])
     keep = np.isin(np.array(rows.column("arm").to_pylist(), dtype=object), list(about.arms))
+    keep &= np.isin(rows.column("epoch").to_numpy(), list(about.epochs))
     keys = list(zip(*(rows.column(name).to_pylist() for name in ("epoch", "eligible", "template")), strict=True))
     if not keys or not keep.any():
         return _flag("carry-over", False, "no calls yet")
-    names = sorted(set(keys))
+    names = sorted({key for key in keys if key[0] in about.epochs})
     place = {key: position for position, key in enumerate(names)}
     strata = tuple(
         Stratum(f"epoch {key[0]}: {key[1]}", key[0], key[2], _weights(about.epochs[key[0]], key[1], list(about.arms)))
@@ -212,7 +215,7 @@ def _carry_over(store: Warehouse, about: Subject) -> dict[str, Any]:
     observed = lagged(
         arms=about.arms,
         strata=strata,
-        stratum=np.array([place[key] for key in keys], dtype=np.int64)[keep],
+        stratum=np.array([place.get(key, -1) for key in keys], dtype=np.int64)[keep],
         device=np.unique(rows.column("device").to_pylist(), return_inverse=True)[1].astype(np.int64)[keep],
         arm=np.array([int(name == about.arm) for name in rows.column("arm").to_pylist()], dtype=np.int64)[keep],
         y=rows.column("regenerated").to_numpy(zero_copy_only=False).astype(np.float64)[keep],

@@ -64,7 +64,7 @@ def get_snapshot_table(
     store: Store,
     _: AsResearcher,
     texts: bool = False,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
     until: Annotated[int, Query(ge=0)] = 2**62,
 ) -> Response:
     """One table of an experiment as an Arrow stream: rows committed after ``after`` and up to ``until``.

@@ -77,6 +77,7 @@ def draft(arrival: Arrival, *, splitter: Splitter, pseudonymiser: Pseudonymiser)
         "experiment": decision.experiment,
         "epoch": decision.epoch,
         "bucket": decision.assignment.bucket,
+        "eligible": decision.assignment.eligible,
         "unit": decision.unit,
         "device": subject.device,
         "device_kind": subject.device_kind,

@@ -45,12 +45,12 @@ def erase(cursor: duckdb.DuckDBPyConnection, column: str, keys: list[str]) -> Er
     ids = [row[0] for row in cursor.execute(f"SELECT id FROM calls WHERE {column} IN ({marks})", keys).fetchall()]
     outcomes = prompt_runs = 0
     if column == "device":
-        prompt_runs = _forget(cursor, f"device IN ({marks})", keys)
+        prompt_runs = _forget(cursor, f"device IN ({marks})", keys, keep_device=False)
     for start in range(0, len(ids), 500):
         part = ids[start : start + 500]
         places = ", ".join("?" * len(part))
         events = f"event_id IN (SELECT id FROM outcomes WHERE call_id IN ({places}))"
-        prompt_runs += _forget(cursor, events, part)
+        prompt_runs += _forget(cursor, events, part, keep_device=True)
         outcomes += _delete(cursor, "outcomes", f"call_id IN ({places}) OR call IN ({places})", part + part)
         _delete(cursor, "calls", f"id IN ({places})", part)
     if column == "run":
@@ -67,18 +67,25 @@ def _delete(cursor: duckdb.DuckDBPyConnection, table: str, where: str, values: l
     return int(row[0]) if row else 0
 
 
-def _forget(cursor: duckdb.DuckDBPyConnection, where: str, values: list[str]) -> int:
+def _forget(cursor: duckdb.DuckDBPyConnection, where: str, values: list[str], *, keep_device: bool) -> int:
     """Replace keys in ``prompt_runs`` by the row's ordinal; device-days stay distinct among themselves.
 
     The guard's history must not change: n, S and 'how many devices' are the same afterwards, nobody can be found.
+    An erased run leaves its device's key (``keep_device``): the device's cap and evidence hang on it.
     """
     rows = cursor.execute(f"SELECT key, seq, device FROM prompt_runs WHERE {where}", values).fetchall()
     first: dict[str, int] = {}
     for key, seq, device in sorted(rows, key=lambda row: row[1]):
         ordinal = first.setdefault(device, seq)
         cursor.execute(
-            "UPDATE prompt_runs SET device = ?, prompt = ?, event_id = ? WHERE key = ?",
-            [f"erased-{ordinal}" if device else "", f"erased-{seq}", f"erased-{seq}", key],
+            "UPDATE prompt_runs SET device = ?, prompt = ?, event_id = ?, key = ? WHERE key = ?",
+            [
+                device if keep_device or not device else f"erased-{ordinal}",
+                f"erased-{seq}",
+                f"erased-{seq}",
+                f"erased-{seq}",
+                key,
+            ],
         )
     return len(rows)
 

@@ -59,6 +59,10 @@ class Guarding:
         self._blind: Blindness | None = None
         self._trouble_at: datetime | None = None
         self._forced: dict[tuple[str, str], By] = {}
+        self._ticked: tuple[Blindness | None, list[tuple[str, str]]] | None = None
+        """What the tick in flight writes to the log: settled once its commit is on disk, kept if it fails."""
+        # Over 'compute, read, write' of a permit: a roll-back must not be overwritten by what was computed before it.
+        self._permit_lock = threading.RLock()
         self._published: dict[str, int] = {}
         """Epoch of the latest permit written, per experiment."""
         self._asked_verdicts: datetime | None = None
@@ -93,19 +97,34 @@ class Guarding:
         A file that is gone within its epoch was deleted by a person: it is not made again while arms are open;
         :meth:`tick` takes it as an emergency stop.
         """
+        self._settle()
         for experiment in self._keeper.experiments:
-            wanted = self._keeper.permit(experiment)
-            if wanted is None:
-                continue
-            wanted = wanted.model_copy(update={"open_arms": wanted.open_arms - self._closed_anyway(experiment)})
-            current = self._permits.read(experiment)
-            deleted = current is None and self._published.get(experiment) == wanted.epoch and bool(wanted.open_arms)
-            if wanted != current and not deleted:
-                try:
-                    self._permits.write(wanted)
-                except OSError as error:
-                    self.go_blind(f"the permit can't be written: {error}")
-            self._published[experiment] = wanted.epoch
+            with self._permit_lock:
+                self._publish(experiment)
+
+    def _settle(self) -> None:
+        with self._lock:
+            if self._ticked is None:
+                return
+            blind, forced = self._ticked
+            self._ticked = None
+            self._blind = None if self._blind == blind else self._blind
+            for key in forced:
+                self._forced.pop(key, None)
+
+    def _publish(self, experiment: str) -> None:
+        wanted = self._keeper.permit(experiment)
+        if wanted is None:
+            return
+        wanted = wanted.model_copy(update={"open_arms": wanted.open_arms - self._closed_anyway(experiment)})
+        current = self._permits.read(experiment)
+        deleted = current is None and self._published.get(experiment) == wanted.epoch and bool(wanted.open_arms)
+        if wanted != current and not deleted:
+            try:
+                self._permits.write(wanted)
+            except OSError as error:
+                self.go_blind(f"the permit can't be written: {error}")
+        self._published[experiment] = wanted.epoch
 
     # -- blindness ------------------------------------------------------------------------------------------------
 
@@ -122,8 +141,9 @@ class Guarding:
             self._trouble_at = now
             if self._blind is None:
                 self._blind = Blindness(reason, now)
-        for experiment in self._keeper.experiments:
-            self._permits.close_arms(experiment)
+        with self._permit_lock:
+            for experiment in self._keeper.experiments:
+                self._permits.close_arms(experiment)
 
     def effective(self, experiment: str) -> dict[str, ArmGuard]:
         """Guards as they act now: blindness and a roll-back on the permit show before the log has them."""
@@ -132,7 +152,7 @@ class Guarding:
             blind, forced = self._blind, dict(self._forced)
         now = self._clock()
         for arm, guard in guards.items():
-            if (experiment, arm) in forced and guard.open:
+            if (experiment, arm) in forced and guard.state not in ("disarmed", "rolled_back"):
                 guards[arm] = machine.rollback(guard, now).after
             elif blind is not None:
                 step = machine.blind(guard, blind.since)
@@ -160,9 +180,9 @@ class Guarding:
                 else:
                     self._look(cursor, experiment, arm, guard, now, ask)
         with self._lock:
-            self._blind = None if self._blind == blind else self._blind
-            for key in forced:
-                self._forced.pop(key, None)
+            self._ticked = (blind, list(forced))
+        if not self._keeper.changed:
+            self._settle()  # nothing to commit, so nothing to wait for
 
     def _look(
         self, cursor: duckdb.DuckDBPyConnection, experiment: str, arm: str, guard: ArmGuard, now: datetime, ask: bool
@@ -241,9 +261,10 @@ class Guarding:
             GuardRefused: the adapter gets no traffic already.
         """
         machine.rollback(self._keeper.guard(experiment, arm), self._clock())
-        with self._lock:
-            self._forced[experiment, arm] = by
-        self._permits.close_arms(experiment, frozenset({arm}))
+        with self._permit_lock:
+            with self._lock:
+                self._forced[experiment, arm] = by
+            self._permits.close_arms(experiment, frozenset({arm}))
         assert self._writer is not None, "attach() comes first"
         return self._writer.command(self.tick)
 
@@ -259,6 +280,7 @@ class Guarding:
                 raise GuardRefused(
                     f"arming names the adapter: arm {arm!r} is configured with model {model!r}, not {adapter!r}"
                 )
+            self._no_stranger(experiment, arm)
             latest = self._queries.latest_verdict(experiment)
             step = machine.arm(
                 self._keeper.guard(experiment, arm),
@@ -267,7 +289,7 @@ class Guarding:
                 now=now,
                 limits=self._keeper.limits(experiment),
                 verdict_source=latest is not None and now - latest <= SOURCE_WINDOW,
-                history=self._keeper.history(cursor, experiment, arm, adapter),
+                history=self._keeper.history(cursor, experiment, adapter),
                 override=override,
             )
             self._keeper.open_epoch(cursor, experiment, by, now)
@@ -276,19 +298,36 @@ class Guarding:
 
         return command
 
+    def _no_stranger(self, experiment: str, arm: str) -> None:
+        """A new epoch freezes every arm's configured model: none may come in under another arm's arming."""
+        proposed = self._keeper.experiments[experiment].proposed(experiment)
+        for other, guard in self._keeper.guards(experiment).items():
+            if other == arm or guard.state in ("disarmed", "rolled_back"):
+                continue
+            model = proposed.arm(other).model
+            if model != guard.adapter:
+                raise GuardRefused(
+                    f"arm {other!r} is {guard.state} with {guard.adapter!r}, but now configured with {model!r}: "
+                    "roll it back first, then arm it by its new name"
+                )
+
+    def _not_concluded(self, experiment: str) -> None:
+        concluded, epoch = self._queries.conclusion(experiment), self._keeper.epoch(experiment)
+        if concluded is not None and epoch is not None and concluded["epoch"] >= epoch.number:
+            raise GuardRefused("the experiment is concluded: arming the adapter begins a new one")
+
     def pause(self, experiment: str, arm: str, by: By) -> Callable[[duckdb.DuckDBPyConnection], str]:
         """A command that pauses the adapter."""
         return lambda cursor: self._step(cursor, experiment, arm, by, machine.pause)
 
     def resume(self, experiment: str, arm: str, by: By) -> Callable[[duckdb.DuckDBPyConnection], str]:
         """A command that resumes a paused adapter or ends a failsafe."""
-        return lambda cursor: self._step(
-            cursor,
-            experiment,
-            arm,
-            by,
-            lambda guard, now: machine.resume(guard, now, above=self._above(experiment, arm)),
-        )
+
+        def decide(guard: ArmGuard, now: datetime) -> machine.Transition:
+            self._not_concluded(experiment)
+            return machine.resume(guard, now, above=self._above(experiment, arm))
+
+        return lambda cursor: self._step(cursor, experiment, arm, by, decide)
 
     def _step(
         self,

@@ -4,6 +4,7 @@ Order within a transaction is the order of ``seq``: events are taken as they wer
 by ``seq`` is the same fold.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -128,7 +129,7 @@ class Ingest:
     def _refusal(self, call: Call) -> Row:
         """A refusal text in place of a transformation is a block of that call (HOST.md, *Outcomes*)."""
         outcome = Outcome(
-            id=f"{call.id[:119]}.refusal",
+            id=f"refusal-{hashlib.sha256(call.id.encode()).hexdigest()[:40]}",
             ts=call.ts,
             experiment=call.experiment,
             kind="block",
@@ -188,19 +189,23 @@ class Ingest:
         link or regeneration that made the run a child of another.
         """
         if row["call"]:
-            return row["call"] if row["call"] in self._facts else ""
+            return row["call"] if self._same_experiment(row["call"], row) else ""
         run, seen = row["run"], set()
         while run and run not in seen:
             seen.add(run)
-            candidates = sorted(self._by_run.get(run, ()), key=lambda facts: (facts.ts, facts.id))
+            mine = [facts for facts in self._by_run.get(run, ()) if facts.experiment == row["experiment"]]
+            candidates = sorted(mine, key=lambda facts: (facts.ts, facts.id))
             if candidates:
                 before = [facts for facts in candidates if facts.ts <= row["ts"]]
                 return (before[-1] if before else candidates[0]).id
             target = self._linked.get(run, "")
-            if target in self._facts:
+            if self._same_experiment(target, row):
                 return target
             run = target
         return ""
+
+    def _same_experiment(self, call: str, row: Row) -> bool:
+        return call in self._facts and self._facts[call].experiment == row["experiment"]
 
     def _point(self, row: Row, target: str) -> None:
         row["call_id"], row["call_seq"] = target, self._facts[target].seq if target else 0
@@ -243,6 +248,8 @@ class Ingest:
             row: Row = dict(zip(_WAITING, found, strict=True))
             target = self._resolve(row)
             if target and target != row["call_id"]:
+                # A verdict that has been attributed before has been counted: moving it is no second verdict.
+                row["moved"] = bool(row["call_id"])
                 self._point(row, target)
                 changed.append(row)
                 self._cursor.execute(
@@ -279,11 +286,13 @@ class Ingest:
         """Count the prompt-runs that newly attributed verdicts decide, and fold the guard over them in order."""
         counted: list[tuple[Row, int]] = []
         for row in touched:
-            if row["kind"] not in ("block", "not_blocked"):
+            if row["kind"] not in ("block", "not_blocked") or row.get("moved"):
                 continue
             facts = self._facts[row["call_id"]]
             blocked = verdict(row["kind"], row["stage"], row["method"], facts.safety_level)
-            if blocked is None or not facts.epoch or facts.arm != facts.arm_treated or not facts.prompt:
+            if blocked is None or facts.arm != facts.arm_treated or not facts.prompt:
+                continue
+            if not self._keeper.known_epoch(facts.experiment, facts.epoch):
                 continue
             device, prompt = pair_key(facts.device, facts.prompt, aware(facts.ts))
             key = prompt_run_key(facts.experiment, facts.epoch, facts.arm, device, prompt)

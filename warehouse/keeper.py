@@ -137,6 +137,10 @@ class Keeper:
         epochs = self._view(experiment).epochs
         return epochs[-1].number + 1 if epochs else 1
 
+    def known_epoch(self, experiment: str, epoch: int) -> bool:
+        """Whether the epoch was ever opened here (a restored backup may be behind the gateway's outbox)."""
+        return any(known.number == epoch for known in self._view(experiment).epochs)
+
     def epochs(self, experiment: str) -> list[EpochInfo]:
         """All epochs, oldest first."""
         return list(self._view(experiment).epochs)
@@ -335,17 +339,21 @@ class Keeper:
     def _version_in(self, cursor: duckdb.DuckDBPyConnection, experiment: str, arm: str, epoch: int) -> str:
         return _version_at(self._versions(cursor, experiment, arm), epoch)
 
-    def history(self, cursor: duckdb.DuckDBPyConnection, experiment: str, arm: str, adapter: str) -> VersionHistory:
-        """What the log knows of an adapter version's rollbacks."""
+    def history(self, cursor: duckdb.DuckDBPyConnection, experiment: str, adapter: str) -> VersionHistory:
+        """What the log knows of an adapter version's rollbacks, under whatever arm's name.
+
+        A confirmed rollback is not forgotten because a person later rolled the version back by hand.
+        """
         rows = cursor.execute(
-            "SELECT action, grade, ts FROM guard_log WHERE experiment = ? AND arm = ? AND adapter = ? "
+            "SELECT action, grade, ts FROM guard_log WHERE experiment = ? AND adapter = ? "
             "AND action IN ('trip', 'confirm', 'rollback') ORDER BY seq",
-            [experiment, arm, adapter],
+            [experiment, adapter],
         ).fetchall()
         trips = [row for row in rows if row[0] == "trip"]
         # A confirmation must not restart the cool-down: the rollback itself is the trip.
         at = next((aware(row[2]) for row in reversed(rows) if row[0] != "confirm"), None)
-        return VersionHistory(len(trips), rows[-1][1] if rows else None, at)
+        confirmed = any(row[1] == "confirmed" for row in rows)
+        return VersionHistory(len(trips), "confirmed" if confirmed else rows[-1][1] if rows else None, at)
 
 
 def _version_at(versions: list[tuple[int, str]], epoch: int) -> str:

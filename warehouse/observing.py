@@ -103,15 +103,19 @@ def observations(
         segment: one value of the dimension; None: all cells.
     """
     names, columns = cells.names, cells.columns
-    wanted = np.array([row["arm"] in arms and segment in (None, row["segment"]) for row in names], dtype=np.bool_)
+    wanted = np.array(
+        [row["arm"] in arms and segment in (None, row["segment"]) and row["epoch"] in epochs for row in names],
+        dtype=np.bool_,
+    )
     keep = wanted[columns["cell"]] if names else np.zeros(0, np.bool_)
     if metric == "favourites":
         keep = keep & columns["mature"].astype(np.bool_)
     keys = [(row["epoch"], row["eligible"], row["template"]) for row in names]
-    order = sorted(set(keys))
+    # An epoch that was never opened here (a backup behind the gateway's outbox) has no weights to compare by.
+    order = sorted({key for key in keys if key[0] in epochs})
     place = {key: position for position, key in enumerate(order)}
     arm_code = {name: position for position, name in enumerate(arms)}
-    stratum_of = np.array([place[key] for key in keys], dtype=np.int64)
+    stratum_of = np.array([place.get(key, -1) for key in keys], dtype=np.int64)
     arm_of = np.array([arm_code.get(row["arm"], -1) for row in names], dtype=np.int64)
     cell = columns["cell"][keep]
     return Observations(

@@ -141,9 +141,11 @@ class Queries:
         return {row["arm"]: (row["expected"], row["missing"]) for row in rows}
 
     def latest_verdict(self, experiment: str) -> datetime | None:
-        """Event time of the latest safety verdict; None if there never was one."""
+        """When the latest safety verdict that can count came in; None if there never was one."""
         row = self.rows(
-            "SELECT max(ts) AS ts FROM outcomes WHERE experiment = ? AND kind IN ('block', 'not_blocked')", [experiment]
+            "SELECT max(received) AS ts FROM outcomes WHERE experiment = ? AND kind IN ('block', 'not_blocked') "
+            "AND stage <> 'stage1' AND method NOT IN ('disabled', 'llm_check_failed')",
+            [experiment],
         )[0]
         return row["ts"]  # type: ignore[no-any-return]
 

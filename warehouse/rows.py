@@ -66,7 +66,8 @@ def pseudonymise_call(call: Call, names: Pseudonymiser) -> Call:
             "device_kind": kind,
             "run": names.run(call.run),
             "parent_run": names.run(call.parent_run),
-            "unit": call.unit if is_pseudonym(call.unit) else names.run(call.unit),
+            # A call without a unit is its own: never one of many under the empty key.
+            "unit": call.unit if is_pseudonym(call.unit) else names.run(call.unit or call.run or call.id),
             "prompt": names.prompt(call.prompt or call.input or ""),
             "output_key": names.output(call.output_key or call.output or ""),
         }

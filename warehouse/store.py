@@ -197,7 +197,7 @@ class Warehouse:
         if last is not None and last["epoch"] >= epoch.number:
             raise Rejected(f"concluded already by {last['actor']}: {last['sentence']}")
         for name, guard in self.guarding.effective(experiment).items():
-            if guard.open:
+            if guard.open or guard.state == "failsafe":  # which would leave by itself
                 self.writer.command(self.guarding.pause(experiment, name, by)).result(timeout=60)
         sentence = say()
 

@@ -69,6 +69,7 @@ def test_a_regeneration_inherits_the_bucket_of_the_run_it_repeats(house: House) 
     ask(house, Run="run_4")
     first, second, third, other = house.delivered(4)
     assert first.unit == second.unit == third.unit == PSEUDONYMISER.run("run_1")
+    assert {call.eligible for call in (first, second, third, other)} == {("adapter",)}, "or no arms could be compared"
     assert first.bucket == second.bucket == third.bucket != other.bucket
     assert (second.run, second.parent_run) == (PSEUDONYMISER.run("run_2"), PSEUDONYMISER.run("run_1"))
 

@@ -1,5 +1,6 @@
 """Idempotent, late and out-of-order events; attribution; what a block does to texts."""
 
+import hashlib
 from concurrent.futures import wait
 from datetime import timedelta
 from itertools import permutations
@@ -142,7 +143,7 @@ def test_a_refusal_is_a_block_of_that_call(armed, rows):
         {"stage": "stage2", "method": "refusal", "call_id": "c1"}
     ]
     assert rows("SELECT blocked, event_id FROM prompt_runs WHERE arm = 'lora'") == [
-        {"blocked": True, "event_id": "c1.refusal"}
+        {"blocked": True, "event_id": "refusal-" + hashlib.sha256(b"c1").hexdigest()[:40]}
     ]
 
 

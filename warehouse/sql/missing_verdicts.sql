@@ -4,7 +4,8 @@ SELECT
     c.arm,
     count(DISTINCT c.id) AS expected,
     count(DISTINCT c.id) FILTER (
-        NOT EXISTS (SELECT 1 FROM outcomes v WHERE v.call_seq = c.seq AND v.kind IN ('block', 'not_blocked'))
+        NOT EXISTS (SELECT 1 FROM outcomes v WHERE v.call_seq = c.seq AND v.kind IN ('block', 'not_blocked')
+            AND v.method NOT IN ('disabled', 'llm_check_failed'))
     ) AS missing
 FROM outcomes s
 JOIN calls c ON c.seq = s.call_seq

@@ -3,7 +3,8 @@ SELECT
     c.arm,
     count(DISTINCT c.seq) AS expected,
     count(DISTINCT c.seq) FILTER (
-        c.seq NOT IN (SELECT call_seq FROM outcomes WHERE kind IN ('block', 'not_blocked'))
+        c.seq NOT IN (SELECT call_seq FROM outcomes WHERE kind IN ('block', 'not_blocked')
+            AND method NOT IN ('disabled', 'llm_check_failed'))
     ) AS missing
 FROM outcomes s
 JOIN calls c ON c.seq = s.call_seq
