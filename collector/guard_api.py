@@ -60,10 +60,19 @@ def get_guard_events(
     number = epoch or (current.number if current is not None else 0)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["event_id", "ts", "arm", "device", "prompt", "blocked"])
+    mark = ["true"] if store.keeper.synthetic else []
+    writer.writerow(["event_id", "ts", "arm", "device", "prompt", "blocked", *(["synthetic"] if mark else [])])
     for row in store.queries.guard_events(name, number):
         writer.writerow(
-            [row["event_id"], as_csv_time(row["ts"]), row["arm"], row["device"], row["prompt"], int(row["blocked"])]
+            [
+                row["event_id"],
+                as_csv_time(row["ts"]),
+                row["arm"],
+                row["device"],
+                row["prompt"],
+                int(row["blocked"]),
+                *mark,
+            ]
         )
     headers = {"X-Equipoise-Synthetic": "true"} if store.keeper.synthetic else {}
     return Response(text.getvalue(), media_type="text/csv", headers=headers)

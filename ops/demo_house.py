@@ -1,6 +1,7 @@
 """The demo's folder, free ports and settings file: everything of it lies in one folder that says whose it is."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -63,10 +64,29 @@ def fresh_folder(folder: Path) -> Path:
     if folder.is_dir() and any(folder.iterdir()):
         if not (folder / MARKER).is_file():
             raise UserError(f"{folder} is not empty and no demo made it: give the demo another one with --folder")
+        running = _running(folder / MARKER)
+        if running:
+            raise UserError(
+                f"a demo (process {running}) is running in {folder}: stop it first, or give this one another --folder"
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text("Made by 'equipoise demo', which deletes this folder at its next start.\n")
+    text = f"Made by 'equipoise demo', which deletes this folder at its next start.\npid {os.getpid()}\n"
+    (folder / MARKER).write_text(text)
     return folder.absolute()
+
+
+def _running(marker: Path) -> int:
+    """Process id of the demo that uses the folder; 0 if it has ended."""
+    last = marker.read_text().split()[-1:]
+    pid = int(last[0]) if last and last[0].isdigit() else 0
+    if not pid or pid == os.getpid():
+        return 0
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return 0
+    return pid if b"equipoise" in command else 0
 
 
 def write_settings(folder: Path, ports: Ports) -> Path:

@@ -1,5 +1,7 @@
 """The demo's folder is wiped only if a demo made it; its ports give way; its settings load."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -58,3 +60,16 @@ def test_its_settings_load_and_mark_everything(tmp_path: Path) -> None:
     assert service.data == tmp_path / "data"
     assert loaded.warnings == ()
     assert tomllib.loads((tmp_path / "equipoise.toml").read_text())["gateway"]["upstream_url"] == "http://127.0.0.1:4"
+
+
+def test_a_running_demos_folder_is_not_wiped(tmp_path: Path) -> None:
+    folder = fresh_folder(tmp_path / "demo-data")
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # equipoise"])
+    try:
+        (folder / MARKER).write_text(f"Made by\npid {sleeper.pid}\n")
+        with pytest.raises(UserError, match=f"process {sleeper.pid}"):
+            fresh_folder(folder)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert fresh_folder(folder) == folder
