@@ -15,6 +15,7 @@ from collector.guard_view import guard_view
 from collector.problems import Problem
 from warehouse.errors import Busy, StoreError
 from warehouse.keeper import By
+from warehouse.queries import Row
 from warehouse.store import Warehouse
 
 router = APIRouter()
@@ -54,28 +55,33 @@ def get_guard(
 def get_guard_events(
     name: str, store: Store, _: AsPerson, epoch: Annotated[int, Query(ge=0, le=2**31)] = 0
 ) -> Response:
-    """Counted prompt-runs of an epoch (0: the current one) as CSV in commit order: ``guard replay`` reads it."""
+    """Counted prompt-runs as CSV in commit order: ``guard replay`` reads it.
+
+    ``epoch`` 0: each adapter's since it was armed, as its guard counts them (over epochs that another adapter's arming
+    opened); a number: that epoch alone.
+    """
     experiment_of(store, name)
-    current = store.keeper.epoch(name)
-    number = epoch or (current.number if current is not None else 0)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     mark = ["true"] if store.keeper.synthetic else []
     writer.writerow(["event_id", "ts", "arm", "device", "prompt", "blocked", *(["synthetic"] if mark else [])])
-    for row in store.queries.guard_events(name, number):
-        writer.writerow(
-            [
-                row["event_id"],
-                as_csv_time(row["ts"]),
-                row["arm"],
-                row["device"],
-                row["prompt"],
-                int(row["blocked"]),
-                *mark,
-            ]
-        )
+    for row in _counted(store, name, epoch):
+        values = [row["event_id"], as_csv_time(row["ts"]), row["arm"], row["device"], row["prompt"]]
+        writer.writerow([*values, int(row["blocked"]), *mark])
     headers = {"X-Equipoise-Synthetic": "true"} if store.keeper.synthetic else {}
     return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+
+def _counted(store: Warehouse, name: str, epoch: int) -> list[Row]:
+    if epoch:
+        return store.queries.guard_events(name, epoch)
+    current = store.keeper.epoch(name)
+    begun = {arm: guard.epoch for arm, guard in store.keeper.guards(name).items() if guard.epoch}
+    if current is None or not begun:
+        return []
+    first = min(begun.values())
+    rows = store.queries.guard_events(name, first, current.number)
+    return [row for row in rows if row["epoch"] >= begun.get(row["arm"], first)]
 
 
 @router.post("/v1/experiments/{name}/guard", tags=["guard"])

@@ -295,7 +295,8 @@ class Ingest:
             if not self._keeper.known_epoch(facts.experiment, facts.epoch):
                 continue
             device, prompt = pair_key(facts.device, facts.prompt, aware(facts.ts))
-            key = prompt_run_key(facts.experiment, facts.epoch, facts.arm, device, prompt)
+            within = self._keeper.counting_epoch(facts.experiment, facts.arm, facts.epoch)
+            key = prompt_run_key(facts.experiment, within, facts.arm, device, prompt)
             counted.append(
                 (
                     {

@@ -137,6 +137,11 @@ class Keeper:
         epochs = self._view(experiment).epochs
         return epochs[-1].number + 1 if epochs else 1
 
+    def counting_epoch(self, experiment: str, arm: str, epoch: int) -> int:
+        """The epoch within which an arm's pairs are distinct: that of its own arming, over later ones of other arms."""
+        guard = self._view(experiment).guards.get(arm)
+        return guard.epoch if guard is not None and 0 < guard.epoch <= epoch else epoch
+
     def known_epoch(self, experiment: str, epoch: int) -> bool:
         """Whether the epoch was ever opened here (a restored backup may be behind the gateway's outbox)."""
         return any(known.number == epoch for known in self._view(experiment).epochs)

@@ -157,12 +157,12 @@ class Queries:
             row["guard"] = json.loads(row["guard"])
         return rows
 
-    def guard_events(self, experiment: str, epoch: int) -> list[Row]:
-        """Counted prompt-runs of an epoch in commit order: what ``guard replay`` reads."""
+    def guard_events(self, experiment: str, first: int, last: int | None = None) -> list[Row]:
+        """Counted prompt-runs of the epochs first … last (None: only the first) in commit order."""
         return self.rows(
-            "SELECT event_id, ts, arm, device, prompt, blocked FROM prompt_runs "
-            "WHERE experiment = ? AND epoch = ? ORDER BY seq",
-            [experiment, epoch],
+            "SELECT event_id, ts, arm, device, prompt, blocked, epoch FROM prompt_runs "
+            "WHERE experiment = ? AND epoch BETWEEN ? AND ? ORDER BY seq",
+            [experiment, first, first if last is None else last],
         )
 
     def epochs(self, experiment: str) -> list[Row]:

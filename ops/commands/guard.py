@@ -110,7 +110,7 @@ def rollback(
 
 @app.command("export", epilog=_EXPORT)
 def export(
-    epoch: Annotated[int | None, typer.Option("--epoch", help="Which epoch [default: the current one].", min=1)] = None,
+    epoch: Annotated[int | None, typer.Option("--epoch", help="One epoch alone [default: since each adapter was armed].", min=1)] = None,
     output: Annotated[Path | None, typer.Option("--output", help="File to write [default: the screen].")] = None,
     experiment: Experiment = "",
     service: Service = "",
@@ -126,7 +126,8 @@ def export(
             raise UserError(
                 f"experiment {name} has no epoch yet: nothing was ever armed, so the guard has seen nothing"
             )
-        text = client.guard_events(name, wanted)
+        # Left out: each adapter's verdicts since it was armed, over epochs that another adapter's arming opened.
+        text = client.guard_events(name, wanted if epoch is not None else 0)
     if output is not None:
         output.write_text(text, encoding="utf-8")
     if as_json:

@@ -8,9 +8,11 @@ from datetime import datetime
 
 import pytest
 
+from collector.config import ServiceConfig
 from collector.watchdog import Watchdog
 from experiment.limits import GuardLimits
 from experiment.replay import ReplayEvent, replay
+from tests.collector.conftest import serving
 from warehouse.errors import StoreError
 
 
@@ -164,3 +166,35 @@ def test_an_unexpected_error_in_a_tick_does_not_end_the_watch(live, monkeypatch)
     fast.start()
     assert until(lambda: len(count) > 3)
     fast.stop()
+
+
+def test_with_several_adapters_the_export_replays_a_trip_over_epochs_that_another_arming_opened(tmp_path):
+    arms = {"base": {"model": "b", "weight": 80}, "one": {"model": "m1", "weight": 10},
+            "two": {"model": "m2", "weight": 10}}  # fmt: skip
+    settings = ServiceConfig.model_validate(
+        {"service": {"data": str(tmp_path), "development": True}, "experiment": {"stage2": {"arms": arms}}}
+    )
+    with serving(settings) as live:
+        live.http.post("/v1/calls", json=live.call("first", epoch=0, model="b"))
+        live.http.post("/v1/outcomes", json=live.outcome("first-v", "not_blocked", call="first"))
+        assert live.guard(arm="one", adapter="m1").status_code == 200
+        for i in range(5):
+            if i == 2:
+                assert live.guard(arm="two", adapter="m2").status_code == 200
+            # The third call repeats the second's prompt on its device: one pair, although an epoch lies between.
+            pair = min(i, 1) if i < 3 else i
+            more = {"device": f"kid{pair}_2026-03-02", "input": f"Idee {pair}", "epoch": 1 + (i >= 2)}
+            live.http.post("/v1/calls", json=live.call(f"c{i}", arm="one", model="m1", **more))
+            live.http.post("/v1/outcomes", json=live.outcome(f"v{i}", "block", call=f"c{i}"))
+        history = live.http.get("/v1/experiments/stage2/guard").json()["history"]
+        trip = next(entry for entry in history if entry["action"] == "trip")
+        rows = csv.DictReader(io.StringIO(live.http.get("/v1/experiments/stage2/guard/events").text))
+        events = [
+            ReplayEvent(
+                row["event_id"], datetime.fromisoformat(row["ts"]), row["arm"], row["device"], row["prompt"],
+                row["blocked"] == "1",
+            )
+            for row in rows
+        ]  # fmt: skip
+        again = replay(events, GuardLimits())["one"]
+        assert (again.event_id, again.n) == (trip["last_event"], trip["n"]) == ("v4", 4)
