@@ -110,7 +110,9 @@ def rollback(
 
 @app.command("export", epilog=_EXPORT)
 def export(
-    epoch: Annotated[int | None, typer.Option("--epoch", help="One epoch alone [default: since each adapter was armed].", min=1)] = None,
+    epoch: Annotated[
+        int | None, typer.Option("--epoch", help="One epoch alone [default: since each adapter was armed].", min=1)
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="File to write [default: the screen].")] = None,
     experiment: Experiment = "",
     service: Service = "",
